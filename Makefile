@@ -1,0 +1,42 @@
+# The single entry. `make demo` and `make test` do all set-up that they need: Rust, a C compiler and make are enough.
+
+CARGO ?= cargo
+PLUGINS := env exit-status artifacts livelog maxruntime
+GUEST := $(CARGO) build --locked --target wasm32-wasip2 --profile plugin
+
+.PHONY: demo build plugins test-plugins test lint doc bench clean wasm-target
+
+demo: build ## Builds everything, runs a real task that compiles a plugin, and inspects what it built.
+	sh examples/demo.sh
+
+build: plugins ## The worker, with its plugins beside it in target/debug/plugins.
+	$(CARGO) build --locked
+
+plugins: wasm-target ## The plugins that come with the worker.
+	$(GUEST) $(PLUGINS:%=-p plugin-%)
+	sh tests/install-plugins.sh target/debug/plugins $(PLUGINS)
+
+test-plugins: wasm-target ## The guests that misbehave.
+	$(GUEST) -p test-plugins --examples
+	sh tests/install-plugins.sh target/test-plugins --examples
+
+test: build test-plugins ## All tests.
+	$(CARGO) test --locked --workspace --exclude test-plugins
+
+lint: ## Formatting and clippy, warnings as errors.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## The documentation, warnings as errors.
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+bench: plugins ## The numbers that the README quotes.
+	$(CARGO) build --locked --release
+	sh tests/install-plugins.sh target/release/plugins $(PLUGINS)
+	$(CARGO) bench --locked -p taskcluster-worker
+
+wasm-target:
+	@if command -v rustup >/dev/null; then rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2; fi
+
+clean:
+	$(CARGO) clean
