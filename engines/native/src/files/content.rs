@@ -1,0 +1,111 @@
+//! A file of a task, as content that can be read more than once.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use engine_api::{Content, ContentReader, ExtractError};
+use tokio::io::{AsyncRead, ReadBuf, Take};
+
+use super::{
+    beneath::{self, Found, Kind},
+    locate::Located,
+};
+
+/// A regular file, found again by its path each time it is opened.
+#[derive(Debug)]
+pub(crate) struct TaskFile {
+    place: Located,
+    size: u64,
+    disposed: Arc<AtomicBool>,
+}
+
+/// Gives exactly as many bytes as were promised, or an error.
+struct Exactly {
+    file: Take<tokio::fs::File>,
+}
+
+impl TaskFile {
+    /// The file that was found at a place.
+    pub(crate) fn new(
+        place: Located,
+        found: &Found,
+        disposed: Arc<AtomicBool>,
+    ) -> Result<Arc<Self>, ExtractError> {
+        match found.kind() {
+            Kind::File => {}
+            Kind::Folder => return Err(ExtractError::WrongKind("a folder")),
+            Kind::Link => return Err(ExtractError::WrongKind("a link")),
+            Kind::Other(kind) => return Err(ExtractError::WrongKind(kind)),
+        }
+        // That it can't be read is to be known now, and not when a part of it was uploaded.
+        found
+            .open()
+            .map_err(|error| ExtractError::NotReadable(error.to_string()))?;
+        Ok(Arc::new(Self {
+            place,
+            size: found.size(),
+            disposed,
+        }))
+    }
+
+    fn reopen(place: &Located, size: u64) -> io::Result<std::fs::File> {
+        let found = beneath::find(place.root.as_fd(), &place.path).map_err(|error| match error {
+            ExtractError::Missing => io::Error::new(io::ErrorKind::NotFound, error),
+            error => io::Error::other(error),
+        })?;
+        if found.kind() != Kind::File || found.size() != size {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the file has changed since it was found: it had {size} bytes"),
+            ));
+        }
+        found.open()
+    }
+}
+
+#[async_trait]
+impl Content for TaskFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn open(&self) -> io::Result<ContentReader> {
+        if self.disposed.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the run was disposed of"));
+        }
+        let (place, size) = (self.place.clone(), self.size);
+        let file = tokio::task::spawn_blocking(move || Self::reopen(&place, size)).await??;
+        let file = tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), size);
+        Ok(Box::new(Exactly { file }))
+    }
+}
+
+impl AsyncRead for Exactly {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        std::task::ready!(Pin::new(&mut self.file).poll_read(context, buffer))?;
+        let missing = self.file.limit();
+        if buffer.filled().len() == before && missing > 0 {
+            let message =
+                format!("the file has become shorter while it was read: {missing} bytes are missing");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
