@@ -1,0 +1,94 @@
+//! Why a call of the queue failed.
+
+/// A call that failed, after the retries that its rules allow. Holds no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {path}: {kind}")]
+pub struct CallError {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// Path and query under the root URL.
+    pub path: String,
+    /// What went wrong.
+    pub kind: CallErrorKind,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What went wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallErrorKind {
+    /// The request could not be made or signed.
+    #[error("the request can't be made")]
+    Request,
+    /// No answer: refused, reset, name not found, …
+    #[error("the queue can't be reached")]
+    Network,
+    /// No answer in time.
+    #[error("the queue does not answer")]
+    TimedOut,
+    /// An answer that is an error.
+    #[error("the queue answers {status} {code}: {message}")]
+    Http {
+        /// The HTTP status.
+        status: u16,
+        /// Taskcluster's code; empty where the answer came from something else, such as a proxy.
+        code: String,
+        /// For people, the first line.
+        message: String,
+    },
+    /// An answer that can't be read.
+    #[error("the queue's answer is not what its schema says")]
+    BadAnswer,
+}
+
+impl CallError {
+    pub(crate) fn new(method: &'static str, path: &str, kind: CallErrorKind) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            kind,
+            source: None,
+        }
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The HTTP status, where there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self.kind {
+            CallErrorKind::Http { status, .. } => Some(status),
+            CallErrorKind::Request
+            | CallErrorKind::Network
+            | CallErrorKind::TimedOut
+            | CallErrorKind::BadAnswer => None,
+        }
+    }
+
+    /// 409: the run or the name is not in the state that the call needs.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.status() == Some(409)
+    }
+
+    /// 404: there is no such task, run or artifact.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+
+    /// Whether the same call can't succeed later: the queue has understood and refused it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self.kind {
+            CallErrorKind::Http { status, .. } => {
+                (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+            }
+            CallErrorKind::Request => true,
+            CallErrorKind::Network | CallErrorKind::TimedOut | CallErrorKind::BadAnswer => false,
+        }
+    }
+}
