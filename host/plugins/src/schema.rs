@@ -1,0 +1,151 @@
+//! JSON that plugins answer, and the schemas in it: bounded in size and depth, with no reference that leads outside and no
+//! regular expression that takes more than linear time.
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+use crate::refusal::Refusal;
+
+/// The longest schema, in bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// How deep JSON may be nested.
+const MAX_DEPTH: u32 = 64;
+/// The largest program that one regular expression may become, in bytes.
+const MAX_PATTERN: usize = 1 << 20;
+/// How many errors of a config are listed.
+const MAX_ERRORS: usize = 20;
+/// The longest message about one error, in bytes.
+const MAX_MESSAGE: usize = 500;
+
+/// A schema that has been found acceptable.
+pub(crate) struct Schema {
+    pub(crate) value: Value,
+    validator: Validator,
+}
+
+impl Schema {
+    /// Reads a schema. `which` is its name in messages.
+    pub(crate) fn parse(which: &'static str, text: &str) -> Result<Self, Refusal> {
+        let bad = |why: String| Refusal::BadSchema { which, why };
+        if text.len() > MAX_BYTES {
+            return Err(bad(format!(
+                "it has {} bytes, and the limit is {MAX_BYTES}",
+                text.len()
+            )));
+        }
+        // serde_json itself stops at 128 levels, so that nothing overflows before the depth is measured.
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| bad(format!("it is not JSON: {error}")))?;
+        if !value.is_object() {
+            return Err(bad("it is not an object".to_owned()));
+        }
+        if !within_depth(&value, MAX_DEPTH) {
+            return Err(bad(format!("it is nested deeper than {MAX_DEPTH} levels")));
+        }
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .offline()
+            .with_pattern_options(
+                PatternOptions::regex()
+                    .size_limit(MAX_PATTERN)
+                    .dfa_size_limit(MAX_PATTERN),
+            )
+            .build(&value)
+            .map_err(|error| {
+                bad(format!(
+                    "{}: {}",
+                    place(error.instance_path()),
+                    cut(&error.to_string())
+                ))
+            })?;
+        Ok(Self { value, validator })
+    }
+
+    /// What is wrong with a value, each with its path.
+    pub(crate) fn errors(&self, value: &Value) -> Vec<String> {
+        // A config may hold secrets: values are named by their place and not shown.
+        let message = |error: jsonschema::ValidationError<'_>| {
+            format!(
+                "{}: {}",
+                place(error.instance_path()),
+                cut(&error.masked_with("the value").to_string())
+            )
+        };
+        self.validator
+            .iter_errors(value)
+            .take(MAX_ERRORS)
+            .map(message)
+            .collect()
+    }
+}
+
+/// Where in a document: a JSON pointer, or the whole of it.
+fn place(pointer: &impl ToString) -> String {
+    match pointer.to_string() {
+        root if root.is_empty() => "/".to_owned(),
+        path => path,
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_MESSAGE))
+        .unwrap_or_default()
+}
+
+fn within_depth(value: &Value, levels: u32) -> bool {
+    let Some(below) = levels.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| within_depth(item, below)),
+        Value::Object(members) => members.values().all(|member| within_depth(member, below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn why(text: &str) -> String {
+        Schema::parse("config schema", text).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn errors_of_a_config_have_their_path_and_no_value() {
+        let schema = Schema::parse("config schema", r#"{"properties": {"a": {"type": "integer"}}}"#).unwrap();
+        assert_eq!(schema.errors(&json!({"a": 1})), Vec::<String>::new());
+        let errors = schema.errors(&json!({"a": "s3cret"}));
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].starts_with("/a: ") && !errors[0].contains("s3cret"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_the_outside_is_refused() {
+        for reference in ["https://example.com/s.json", "file:///etc/passwd", "other.json"] {
+            let text = json!({ "$ref": reference }).to_string();
+            assert!(
+                why(&text).starts_with("its config schema is not acceptable"),
+                "{reference}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_a_bomb_is_refused() {
+        let deep = format!("{}{{}}{}", r#"{"not":"#.repeat(70), "}".repeat(70));
+        assert!(why(&deep).contains("deeper than 64"));
+        let deeper = format!("{}{{}}{}", r#"{"not":"#.repeat(10_000), "}".repeat(10_000));
+        assert!(why(&deeper).contains("not JSON"));
+        assert!(why(&format!(r#"{{"title": "{}"}}"#, "x".repeat(1 << 20))).contains("the limit is"));
+        let pattern = json!({"pattern": "(((((a{1,100}){1,100}){1,100}){1,100}){1,100})"}).to_string();
+        assert!(why(&pattern).contains("not acceptable"));
+        // Only an engine that backtracks can do this, in exponential time.
+        assert!(why(r#"{"pattern": "^(a+)+\\1$"}"#).contains("not acceptable"));
+    }
+}
