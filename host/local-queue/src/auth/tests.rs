@@ -1,0 +1,145 @@
+//! Scopes and certificates, without a queue. Signatures are tested through HTTP.
+
+use chrono::TimeDelta;
+
+use super::{
+    certificate::Certificate,
+    scopes::{Expression, satisfies},
+    *,
+};
+use crate::clock;
+
+fn scopes(scopes: &[&str]) -> Vec<String> {
+    scopes.iter().map(|scope| (*scope).to_owned()).collect()
+}
+
+#[test]
+fn a_star_at_the_end_satisfies_whatever_begins_so() {
+    for (given, required, expected) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a*", "ab", true),
+        ("a*", "a", true),
+        ("a*", "a*", true),
+        ("*", "anything", true),
+        ("a*b", "axb", false),
+        ("ab*", "a*", false),
+        ("", "a", false),
+    ] {
+        assert_eq!(
+            satisfies(&scopes(&[given]), required),
+            expected,
+            "{given} {required}"
+        );
+    }
+}
+
+#[test]
+fn expressions_say_what_is_missing() {
+    let scope = |text: &str| Expression::Scope(text.to_owned());
+    let expression = Expression::All(vec![
+        scope("a"),
+        Expression::Any(vec![scope("b"), Expression::All(vec![scope("c"), scope("d")])]),
+    ]);
+    assert!(expression.satisfied_by(&scopes(&["a", "b"])));
+    assert!(expression.satisfied_by(&scopes(&["a", "c", "d"])));
+    assert_eq!(expression.unsatisfied_by(&scopes(&["*"])), None);
+    let missing = expression.unsatisfied_by(&scopes(&["a", "c"])).unwrap();
+    assert_eq!(
+        missing.to_json().to_string(),
+        r#"{"AllOf":[{"AnyOf":["b",{"AllOf":["d"]}]}]}"#
+    );
+    assert!(Expression::All(Vec::new()).satisfied_by(&[]));
+    assert!(!Expression::Any(Vec::new()).satisfied_by(&scopes(&["*"])));
+}
+
+fn issuer(given: &[&str]) -> Client {
+    Client {
+        client_id: "issuer".to_owned(),
+        access_token: "very-secret".to_owned(),
+        scopes: scopes(given),
+    }
+}
+
+fn wanted(client_id: Option<&str>, given: &[&str]) -> TemporaryCredentials {
+    TemporaryCredentials {
+        client_id: client_id.map(str::to_owned),
+        start: clock::now(),
+        expiry: clock::now() + TimeDelta::hours(1),
+        scopes: scopes(given),
+    }
+}
+
+fn check(issuer: &Client, wanted: TemporaryCredentials) -> Result<String, AuthFailure> {
+    let credentials = issue(issuer, wanted).unwrap();
+    let certificate: Certificate = serde_json::from_str(credentials.certificate.as_deref().unwrap()).unwrap();
+    let granted = certificate.check(&credentials.client_id, issuer, clock::now())?;
+    assert_eq!(granted.access_token, credentials.access_token);
+    Ok(granted.scopes.join(" "))
+}
+
+#[test]
+fn what_is_issued_is_accepted() {
+    let root = issuer(&["*"]);
+    assert_eq!(check(&root, wanted(None, &["a", "b*"])), Ok("a b*".to_owned()));
+    assert_eq!(check(&root, wanted(Some("named"), &[])), Ok(String::new()));
+}
+
+#[test]
+fn nobody_can_give_more_than_they_have() {
+    let some = issuer(&["a*", "auth:create-client:me/*"]);
+    assert!(check(&some, wanted(None, &["ab"])).is_ok());
+    assert!(check(&some, wanted(None, &["b"])).is_err());
+    assert!(check(&some, wanted(Some("me/x"), &["ab"])).is_ok());
+    assert!(check(&some, wanted(Some("you/x"), &["ab"])).is_err());
+}
+
+#[test]
+fn certificates_have_their_time() {
+    let root = issuer(&["*"]);
+    let now = clock::now();
+    for (start, expiry, good) in [
+        (-60, 60, true),
+        (4, 60, true),
+        (6, 60, false),
+        (-60, -4, true),
+        (-60, -6, false),
+        (0, 31 * 24 * 60, true),
+        (0, 31 * 24 * 60 + 1, false),
+    ] {
+        let wanted = TemporaryCredentials {
+            start: now + TimeDelta::minutes(start),
+            expiry: now + TimeDelta::minutes(expiry),
+            ..wanted(None, &["a"])
+        };
+        assert_eq!(check(&root, wanted).is_ok(), good, "{start} {expiry}");
+    }
+}
+
+#[test]
+fn a_certificate_that_was_tampered_with_is_refused() {
+    let root = issuer(&["*"]);
+    let credentials = issue(&root, wanted(Some("named"), &["a"])).unwrap();
+    let text = credentials.certificate.unwrap();
+    let broken = [
+        text.replace("[\"a\"]", "[\"b\"]"),
+        text.replace("\"issuer\":\"issuer\"", "\"issuer\":\"other\""),
+        text.replace("\"version\":1", "\"version\":2"),
+        text.replace("\"signature\":\"", "\"signature\":\"A"),
+    ];
+    for broken in broken {
+        assert_ne!(broken, text);
+        let certificate: Certificate = serde_json::from_str(&broken).unwrap();
+        assert!(
+            certificate.check("named", &root, clock::now()).is_err(),
+            "{broken}"
+        );
+    }
+    let certificate: Certificate = serde_json::from_str(&text).unwrap();
+    assert!(certificate.check("other-name", &root, clock::now()).is_err());
+    let other = Client {
+        access_token: "other-secret".to_owned(),
+        ..root
+    };
+    assert!(certificate.check("named", &other, clock::now()).is_err());
+}

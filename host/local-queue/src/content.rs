@@ -1,0 +1,132 @@
+//! The bytes of artifacts: one file each, complete and on disk before anybody hears of it.
+//!
+//! A file is written under `<id>.part`, flushed, and renamed to `<id>`; then the database refers to it. What nothing refers
+//! to when the queue starts is left of a former life, and is removed.
+
+mod address;
+
+pub(crate) use address::{Addresses, Purpose};
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use axum::body::BodyDataStream;
+use futures_util::StreamExt as _;
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufWriter},
+};
+
+/// Bytes are written in pieces of this size.
+const BUFFER: usize = 256 << 10;
+/// An upload that sends nothing for so long is given up.
+const STALL: Duration = Duration::from_secs(60);
+
+/// Why bytes could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveError {
+    /// The sender went away, or sent more or less than it said.
+    #[error("the body is not as long as its Content-Length")]
+    Incomplete,
+    /// The sender fell silent.
+    #[error("nothing was sent for too long")]
+    Stalled,
+    /// They could not be written.
+    #[error("the bytes could not be written")]
+    Write(#[from] io::Error),
+}
+
+/// The directory of the files.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentFiles {
+    directory: PathBuf,
+}
+
+impl ContentFiles {
+    /// Opens a directory, or makes it, and removes all files but the known ones. Blocks.
+    pub(crate) fn open(directory: &Path, known: &HashSet<String>) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| known.contains(name)) && entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// Takes in exactly `length` bytes. Answers the name of the file, which is on disk then.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way it leaves at most a file that the next start removes.
+    pub(crate) async fn receive(&self, body: BodyDataStream, length: u64) -> Result<String, ReceiveError> {
+        let name = slugid::v4();
+        let part = self.directory.join(format!("{name}.part"));
+        let result = self.write(body, length, &part).await;
+        if result.is_err() {
+            remove(&part).await;
+        }
+        result?;
+        let (directory, whole) = (self.directory.clone(), self.directory.join(&name));
+        blocking(move || {
+            fs::rename(&part, whole)?;
+            fs::File::open(directory)?.sync_all()
+        })
+        .await?;
+        Ok(name)
+    }
+
+    async fn write(&self, mut body: BodyDataStream, length: u64, part: &Path) -> Result<(), ReceiveError> {
+        let mut file = BufWriter::with_capacity(BUFFER, File::create_new(part).await?);
+        let mut received = 0_u64;
+        loop {
+            let piece = tokio::time::timeout(STALL, body.next())
+                .await
+                .map_err(|_| ReceiveError::Stalled)?;
+            let Some(piece) = piece else { break };
+            let piece = piece.map_err(|_| ReceiveError::Incomplete)?;
+            received += piece.len() as u64;
+            if received > length {
+                return Err(ReceiveError::Incomplete);
+            }
+            file.write_all(&piece).await?;
+        }
+        if received != length {
+            return Err(ReceiveError::Incomplete);
+        }
+        file.flush().await?;
+        file.get_ref().sync_all().await?;
+        Ok(())
+    }
+
+    /// Opens a file for reading.
+    pub(crate) async fn read(&self, name: &str) -> io::Result<File> {
+        File::open(self.directory.join(name)).await
+    }
+
+    /// Removes a file that nothing refers to any more. Who reads it still can.
+    pub(crate) async fn remove(&self, name: &str) {
+        remove(&self.directory.join(name)).await;
+    }
+}
+
+async fn remove(path: &Path) {
+    if let Err(error) = tokio::fs::remove_file(path).await
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "a file could not be removed");
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}

@@ -1,0 +1,261 @@
+//! The bytes of artifacts: put and read at addresses that the queue has signed, as with S3.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawPathParams, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
+
+use super::App;
+use crate::{
+    artifact::Details,
+    content::{Purpose, ReceiveError},
+    error::{ApiError, Failure},
+    store::StoredContent,
+};
+
+mod range;
+
+use range::Range;
+
+/// The most that one PUT takes.
+const MAX_PUT: u64 = 5 << 30;
+/// Files are sent in pieces of this size.
+const PIECE: usize = 128 << 10;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/artifacts/{taskId}/{runId}/{*name}", get(read).put(put))
+}
+
+/// Which artifact an address is for.
+struct Target {
+    task_id: String,
+    run_id: u32,
+    name: String,
+}
+
+/// What is to be read, and how much of it.
+struct Wanted {
+    method: Method,
+    range: Option<HeaderValue>,
+    target: Target,
+}
+
+impl Target {
+    fn parts(&self) -> (&str, u32, &str) {
+        (&self.task_id, self.run_id, &self.name)
+    }
+}
+
+/// The target of an address that is good for this.
+fn target(
+    app: &App,
+    purpose: Purpose,
+    params: &RawPathParams,
+    request: &Request,
+) -> Result<Target, Response> {
+    let param = |wanted: &str| {
+        params
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| value.to_owned())
+            .unwrap_or_default()
+    };
+    let (mut expires, mut signature) = (0, String::new());
+    for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+        match name.as_ref() {
+            "expires" => expires = value.parse().unwrap_or(0),
+            "signature" => signature = value.into_owned(),
+            _ => {}
+        }
+    }
+    let target = Target {
+        task_id: param("taskId"),
+        run_id: param("runId").parse().unwrap_or(u32::MAX),
+        name: param("name"),
+    };
+    if app
+        .addresses
+        .check(purpose, target.parts(), (expires, &signature))
+    {
+        Ok(target)
+    } else {
+        Err(refuse(StatusCode::FORBIDDEN, "AccessDenied"))
+    }
+}
+
+/// An error in the manner of S3.
+fn refuse(status: StatusCode, code: &str) -> Response {
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code></Error>");
+    (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}
+
+fn failed(failure: Failure) -> Response {
+    // Logs what is not the caller's business.
+    let _ = ApiError::from(failure);
+    refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+async fn put(State(app): State<Arc<App>>, params: RawPathParams, request: Request) -> Response {
+    match try_put(&app, &params, request).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<Response, Response> {
+    let target = target(app, Purpose::Put, params, &request)?;
+    let length = text(request.headers(), header::CONTENT_LENGTH)
+        .and_then(|length| length.parse::<u64>().ok())
+        .ok_or_else(|| refuse(StatusCode::LENGTH_REQUIRED, "MissingContentLength"))?;
+    if length > MAX_PUT {
+        return Err(refuse(StatusCode::BAD_REQUEST, "EntityTooLarge"));
+    }
+    let content_type = text(request.headers(), header::CONTENT_TYPE);
+    let content_encoding = text(request.headers(), header::CONTENT_ENCODING);
+    let received = app
+        .content
+        .receive(request.into_body().into_data_stream(), length)
+        .await;
+    let file = received.map_err(|error| match error {
+        ReceiveError::Incomplete => refuse(StatusCode::BAD_REQUEST, "IncompleteBody"),
+        ReceiveError::Stalled => refuse(StatusCode::BAD_REQUEST, "RequestTimeout"),
+        ReceiveError::Write(error) => failed(error.into()),
+    })?;
+    let etag = etag(&file);
+    let stored = StoredContent {
+        file: file.clone(),
+        length,
+        content_type,
+        content_encoding,
+    };
+    let saved = app
+        .store
+        .run(move |db| {
+            let (task_id, run_id, name) = target.parts();
+            match db.artifact(task_id, run_id, name)? {
+                Some(artifact) if artifact.details == Details::S3 => {
+                    db.save_content(task_id, run_id, name, &stored).map(Some)
+                }
+                _ => Ok(None),
+            }
+        })
+        .await;
+    match saved {
+        Ok(Some(former)) => {
+            if let Some(former) = former {
+                app.content.remove(&former).await;
+            }
+            Ok((StatusCode::OK, [(header::ETAG, etag)]).into_response())
+        }
+        Ok(None) => {
+            app.content.remove(&file).await;
+            Err(refuse(StatusCode::NOT_FOUND, "NoSuchKey"))
+        }
+        // It may have been committed all the same: what is not referred to goes at the next start.
+        Err(failure) => Err(failed(failure)),
+    }
+}
+
+async fn read(State(app): State<Arc<App>>, params: RawPathParams, request: Request) -> Response {
+    let wanted = Wanted {
+        method: request.method().clone(),
+        range: request.headers().get(header::RANGE).cloned(),
+        target: match target(&app, Purpose::Get, &params, &request) {
+            Ok(target) => target,
+            Err(response) => return response,
+        },
+    };
+    match try_read(&app, wanted).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Response> {
+    let (stored, mut file) = open(app, wanted.target).await?;
+    let range = Range::of(wanted.range.as_ref(), stored.length);
+    let (status, from, length) = match range {
+        Range::Whole => (StatusCode::OK, 0, stored.length),
+        Range::Part { from, length } => (StatusCode::PARTIAL_CONTENT, from, length),
+        Range::Unsatisfiable => {
+            let mut response = refuse(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange");
+            insert(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes */{}", stored.length),
+            );
+            return Err(response);
+        }
+    };
+    file.seek(std::io::SeekFrom::Start(from))
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let body = if wanted.method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from_stream(ReaderStream::with_capacity(file.take(length), PIECE))
+    };
+    let mut response = (status, body).into_response();
+    insert(&mut response, header::ACCEPT_RANGES, "bytes");
+    insert(&mut response, header::ETAG, &etag(&stored.file));
+    insert(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    let content_type = stored.content_type.as_deref().unwrap_or("binary/octet-stream");
+    insert(&mut response, header::CONTENT_TYPE, content_type);
+    if let Some(encoding) = &stored.content_encoding {
+        insert(&mut response, header::CONTENT_ENCODING, encoding);
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = from + length - 1;
+        let range = format!("bytes {from}-{last}/{}", stored.length);
+        insert(&mut response, header::CONTENT_RANGE, &range);
+    }
+    Ok(response)
+}
+
+/// Opens the bytes of an artifact. Put again in between, they are somewhere else: so it looks twice.
+async fn open(app: &App, target: Target) -> Result<(StoredContent, tokio::fs::File), Response> {
+    let target = Arc::new(target);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let wanted = Arc::clone(&target);
+        let stored = app
+            .store
+            .run(move |db| {
+                let (task_id, run_id, name) = wanted.parts();
+                db.content(task_id, run_id, name)
+            })
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| refuse(StatusCode::NOT_FOUND, "NoSuchKey"))?;
+        match app.content.read(&stored.file).await {
+            Ok(file) => return Ok((stored, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries < 2 => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+}
+
+fn etag(file: &str) -> String {
+    format!("\"{file}\"")
+}
+
+/// Values come from headers, or are digits: they are fit for one.
+fn insert(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
