@@ -1,0 +1,407 @@
+//! What an operator says: one YAML file, read once. The doc comments of this module are the descriptions in its JSON
+//! schema (`schema config`), which is also what a config is checked by.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use plugin_host::{HostConfig, Limits, PluginConfig};
+use queue::wire;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+mod built_in;
+mod load;
+mod outside;
+mod values;
+
+pub(crate) use load::{ConfigError, load, schema};
+pub(crate) use values::{Period, Secret};
+
+/// The config of one worker. Any value may also come from elsewhere: `{$env: NAME}` is an environment variable
+/// (`type: string, number, bool, json` or `list`; `default:` where it may be unset), `{$file: PATH}` the content of a file.
+/// Paths are relative to the config's own folder.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "taskcluster-worker config")]
+pub(crate) struct Config {
+    /// The queue that tasks are claimed from.
+    pub(crate) taskcluster: TaskclusterConfig,
+    /// The worker itself.
+    pub(crate) worker: WorkerConfig,
+    /// Runs the tasks.
+    #[serde(default)]
+    pub(crate) engine: EngineName,
+    /// Settings of the engines, by name. Those of engines that are not used have no effect.
+    #[serde(default)]
+    pub(crate) engines: EnginesConfig,
+    /// Every `.wasm` file in it is a plugin. Without it: `plugins` beside the program, or
+    /// `../lib/taskcluster-worker/plugins` from there.
+    #[serde(default)]
+    pub(crate) plugin_directory: Option<PathBuf>,
+    /// Where compiled plugins are kept; created if it is missing. Without it: `plugin-cache` in the worker's directory.
+    /// Nobody else may be able to write there, since what is in it is run.
+    #[serde(default)]
+    pub(crate) plugin_cache_directory: Option<PathBuf>,
+    /// What plugins may do, by the plugins' names.
+    #[serde(default)]
+    pub(crate) plugins: PluginsConfig,
+    /// Logs that can be followed while they are written.
+    #[serde(default)]
+    pub(crate) live_log: LiveLogConfig,
+    /// How the queue is talked to.
+    #[serde(default)]
+    pub(crate) queue: QueueConfig,
+}
+
+/// The queue: of a Taskcluster deployment (`rootUrl` and `credentials`), or embedded in the worker (`embedded`).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TaskclusterConfig {
+    /// The root URL of a deployment, such as `https://tc.example.com`.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^https?://[^/?#]+(/[^?#]*)?$"))]
+    pub(crate) root_url: Option<String>,
+    /// Credentials with the scopes `queue:claim-work:<taskQueueId>` and `queue:worker-id:<workerGroup>/<workerId>`.
+    #[serde(default)]
+    pub(crate) credentials: Option<CredentialsConfig>,
+    /// A queue inside the worker, with the same API, for one machine.
+    #[serde(default)]
+    pub(crate) embedded: Option<EmbeddedConfig>,
+}
+
+/// Taskcluster credentials.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CredentialsConfig {
+    /// The name of the client.
+    pub(crate) client_id: String,
+    /// The secret. Keep it out of the config: `{$env: TASKCLUSTER_ACCESS_TOKEN}` or `{$file: …}`.
+    pub(crate) access_token: Secret,
+    /// Of temporary credentials: a JSON document as a string.
+    #[serde(default)]
+    pub(crate) certificate: Option<Secret>,
+}
+
+/// The embedded queue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EmbeddedConfig {
+    /// Where it keeps tasks and artifacts; created if it is missing. Credentials for it are in `credentials.json` there.
+    pub(crate) directory: PathBuf,
+    /// Where it listens. Port 0 is any that is free.
+    #[serde(default = "default_queue_listen")]
+    pub(crate) listen: SocketAddr,
+    /// How long a claim lasts before it must be renewed. Runs whose claims are not renewed are tried again.
+    #[serde(default = "default_claim_timeout")]
+    pub(crate) claim_timeout: Period,
+}
+
+/// The worker itself.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WorkerConfig {
+    /// The queue of tasks that is worked on: `<provisionerId>/<workerType>`.
+    #[schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,38}/[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"))]
+    pub(crate) task_queue_id: String,
+    /// The group that the worker belongs to, such as its region.
+    #[serde(default = "default_worker_group")]
+    #[schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,38}$"))]
+    pub(crate) worker_group: String,
+    /// Its name, unique in the group. Without it: the machine's host name.
+    #[serde(default = "default_worker_id")]
+    #[schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,38}$"), extend("default" = null))]
+    pub(crate) worker_id: String,
+    /// How many tasks run at a time.
+    #[serde(default = "default_concurrency")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) concurrency: u32,
+    /// Where the worker keeps its state, the tasks' folders and caches; created if it is missing. One worker for one
+    /// directory.
+    pub(crate) directory: PathBuf,
+    /// The most that the log of a task may hold, in bytes. What is beyond is left out, with a line that says so.
+    #[serde(default = "default_max_log_bytes")]
+    #[schemars(range(min = 1024))]
+    pub(crate) max_log_bytes: u64,
+    /// How often plugins hear of the worker's progress.
+    #[serde(default = "default_tick")]
+    pub(crate) tick: Period,
+    /// How many tasks to claim before the worker ends. Without it there is no end.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub(crate) task_limit: Option<u64>,
+    /// What tasks and plugins may know of the machine: `location`, `instanceType`, `region`, …
+    #[serde(default)]
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// The name of an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum EngineName {
+    /// A task is a tree of processes on this machine.
+    #[default]
+    Native,
+    /// A task does what its payload says that it does: for tests of the worker and of plugins.
+    Mock,
+}
+
+/// Settings of the engines.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct EnginesConfig {
+    /// Of the native engine.
+    pub(crate) native: NativeConfig,
+}
+
+/// Settings of the native engine.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct NativeConfig {
+    /// How long processes have to end when a plugin ends the task, before they are killed.
+    pub(crate) kill_grace: Period,
+    /// Folders outside of the task's own from which files may be published.
+    pub(crate) extract_roots: Vec<PathBuf>,
+    /// Variables that every task gets beside the engine's own few, or in place of one of them, such as `PATH`. Plugins may
+    /// set over them.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// What plugins may do. Names of plugins have no capital letters, so that they can't be taken for the general settings.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(transform = values::close_plugins)]
+pub(crate) struct PluginsConfig {
+    /// How long a plugin's hook may take to return once its run is aborted.
+    pub(crate) abort_grace: Period,
+    /// The limits of plugins that are not named here.
+    pub(crate) default_limits: Limits,
+    /// By name.
+    #[serde(flatten)]
+    pub(crate) by_name: BTreeMap<String, PluginConfig>,
+}
+
+/// Logs that can be followed while they are written.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LiveLogConfig {
+    /// False: logs can be read when the task is over, and not before.
+    pub(crate) enabled: bool,
+    /// Where logs are served. Port 0 is any that is free.
+    pub(crate) listen: SocketAddr,
+    /// How others reach that address, such as `https://worker-1.example.com:60023`. Without it: `http://<listen>`.
+    #[schemars(regex(pattern = "^https?://[^?#]+$"))]
+    pub(crate) public_url: Option<String>,
+}
+
+/// How the queue is talked to.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct QueueConfig {
+    /// How long one try of a call may take.
+    pub(crate) call_timeout: Period,
+    /// The same of `claimWork`, which the queue holds for 20 s while nothing is pending.
+    pub(crate) claim_timeout: Period,
+}
+
+/// Where tasks are claimed.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// From a Taskcluster deployment.
+    Deployment {
+        /// Its root URL, without a slash at the end.
+        root_url: String,
+        /// The worker's own.
+        credentials: wire::Credentials,
+    },
+    /// From the embedded queue.
+    Embedded(EmbeddedConfig),
+}
+
+impl TaskclusterConfig {
+    /// One of the two; which it is has been checked when the config was read.
+    pub(crate) fn source(&self) -> Option<Source> {
+        match (&self.embedded, &self.root_url, &self.credentials) {
+            (Some(embedded), None, None) => Some(Source::Embedded(embedded.clone())),
+            (None, Some(root_url), Some(credentials)) => Some(Source::Deployment {
+                root_url: root_url.trim_end_matches('/').to_owned(),
+                credentials: credentials.into(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl From<&CredentialsConfig> for wire::Credentials {
+    fn from(config: &CredentialsConfig) -> Self {
+        Self {
+            client_id: config.client_id.clone(),
+            access_token: config.access_token.expose().to_owned(),
+            certificate: config
+                .certificate
+                .as_ref()
+                .map(|certificate| certificate.expose().to_owned()),
+        }
+    }
+}
+
+impl From<&wire::Credentials> for CredentialsConfig {
+    fn from(credentials: &wire::Credentials) -> Self {
+        Self {
+            client_id: credentials.client_id.clone(),
+            access_token: Secret::new(credentials.access_token.clone()),
+            certificate: credentials.certificate.clone().map(Secret::new),
+        }
+    }
+}
+
+impl Config {
+    /// What the plugin host is told. `directory` is used where the config names none.
+    pub(crate) fn plugin_host(&self, directory: &Path) -> HostConfig {
+        let cache = || self.worker.directory.join("plugin-cache");
+        HostConfig {
+            directory: self
+                .plugin_directory
+                .clone()
+                .unwrap_or_else(|| directory.to_owned()),
+            cache_directory: self.plugin_cache_directory.clone().unwrap_or_else(cache),
+            abort_grace: self.plugins.abort_grace.duration(),
+            default_limits: self.plugins.default_limits.clone(),
+            plugins: self.plugins.by_name.clone(),
+        }
+    }
+
+    /// Makes every path that is relative one below `folder`.
+    fn anchor(&mut self, folder: &Path) {
+        let embedded = self
+            .taskcluster
+            .embedded
+            .as_mut()
+            .map(|embedded| &mut embedded.directory);
+        let paths = [
+            Some(&mut self.worker.directory),
+            self.plugin_directory.as_mut(),
+            self.plugin_cache_directory.as_mut(),
+            embedded,
+        ];
+        for path in paths
+            .into_iter()
+            .flatten()
+            .chain(&mut self.engines.native.extract_roots)
+        {
+            // Joining an absolute path replaces the folder.
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+impl EngineName {
+    /// The word in the config.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Mock => "mock",
+        }
+    }
+}
+
+impl Default for NativeConfig {
+    fn default() -> Self {
+        Self {
+            kill_grace: Period::seconds(5),
+            extract_roots: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        Self {
+            abort_grace: Period::seconds(2),
+            default_limits: Limits::default(),
+            by_name: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for LiveLogConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_url: None,
+        }
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        let options = queue::ClientOptions::default();
+        Self {
+            call_timeout: options.call_timeout.into(),
+            claim_timeout: options.claim_timeout.into(),
+        }
+    }
+}
+
+impl From<&QueueConfig> for queue::ClientOptions {
+    fn from(config: &QueueConfig) -> Self {
+        Self {
+            call_timeout: config.call_timeout.duration(),
+            claim_timeout: config.claim_timeout.duration(),
+        }
+    }
+}
+
+fn default_queue_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8042))
+}
+
+/// As in Taskcluster.
+pub(crate) fn default_claim_timeout() -> Period {
+    Period::seconds(1200)
+}
+
+fn default_worker_group() -> String {
+    "local".to_owned()
+}
+
+/// The machine's host name, as far as it may be a worker's.
+fn default_worker_id() -> String {
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    let name: String = host
+        .to_string_lossy()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(38)
+        .collect();
+    if name.is_empty() {
+        "worker".to_owned()
+    } else {
+        name
+    }
+}
+
+fn default_concurrency() -> u32 {
+    1
+}
+
+fn default_max_log_bytes() -> u64 {
+    1 << 30
+}
+
+fn default_tick() -> Period {
+    Period::seconds(10)
+}
+
+#[cfg(test)]
+mod tests;

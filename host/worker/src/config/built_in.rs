@@ -1,0 +1,121 @@
+//! The config of commands that were given none: the plugins that come with the worker, with what they need.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use plugin_host::PluginConfig;
+
+use super::{
+    Config, EmbeddedConfig, EngineName, EnginesConfig, LiveLogConfig, Period, PluginsConfig, QueueConfig,
+    TaskclusterConfig, WorkerConfig, default_claim_timeout, default_max_log_bytes, default_worker_id,
+};
+
+/// The plugins that come with the worker, and what each of them needs.
+const PLUGINS: [(&str, &[&str]); 5] = [
+    ("env", &["environment"]),
+    ("exit-status", &[]),
+    ("artifacts", &["results", "artifacts"]),
+    ("livelog", &["artifacts", "task-log"]),
+    ("maxruntime", &["kill"]),
+];
+/// Where tasks are for that name no other queue.
+const TASK_QUEUE_ID: &str = "local/run-task";
+
+impl Config {
+    /// The config of a worker for tasks of one's own, which keeps everything below `directory`. Of the plugins that come
+    /// with the worker, those that are in `plugin_directory` are required and get what they need; others may be there too
+    /// where they need nothing.
+    pub(crate) fn built_in(plugin_directory: PathBuf, directory: &Path) -> Self {
+        let is_there = |name: &str| plugin_directory.join(format!("{name}.wasm")).is_file();
+        let by_name = PLUGINS
+            .into_iter()
+            .filter(|(name, _)| is_there(name))
+            .map(|(name, grants)| {
+                let grants = grants.iter().map(|&word| word.to_owned()).collect();
+                (
+                    name.to_owned(),
+                    PluginConfig {
+                        grants,
+                        ..PluginConfig::default()
+                    },
+                )
+            })
+            .collect();
+        Self {
+            taskcluster: TaskclusterConfig {
+                root_url: None,
+                credentials: None,
+                embedded: Some(EmbeddedConfig {
+                    directory: directory.join("queue"),
+                    listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                    claim_timeout: default_claim_timeout(),
+                }),
+            },
+            worker: WorkerConfig {
+                task_queue_id: TASK_QUEUE_ID.to_owned(),
+                worker_group: super::default_worker_group(),
+                worker_id: default_worker_id(),
+                concurrency: 1,
+                directory: directory.join("worker"),
+                max_log_bytes: default_max_log_bytes(),
+                tick: Period::seconds(10),
+                task_limit: None,
+                metadata: BTreeMap::new(),
+            },
+            engine: EngineName::Native,
+            engines: EnginesConfig::default(),
+            plugin_directory: Some(plugin_directory),
+            plugin_cache_directory: None,
+            plugins: PluginsConfig {
+                by_name,
+                ..PluginsConfig::default()
+            },
+            live_log: LiveLogConfig::default(),
+            queue: QueueConfig::default(),
+        }
+    }
+
+    /// The same, working for another queue.
+    pub(crate) fn at(mut self, root_url: &str, credentials: &queue::wire::Credentials) -> Self {
+        self.taskcluster = TaskclusterConfig {
+            root_url: Some(root_url.to_owned()),
+            credentials: Some(credentials.into()),
+            embedded: None,
+        };
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn only_plugins_that_are_there_are_required() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("env.wasm"), "").unwrap();
+        std::fs::write(folder.path().join("other.wasm"), "").unwrap();
+        let config = Config::built_in(folder.path().to_owned(), Path::new("/w"));
+        assert_eq!(config.plugins.by_name.keys().collect::<Vec<_>>(), ["env"]);
+        assert!(config.plugins.by_name["env"].grants.contains("environment"));
+        assert!(matches!(config.taskcluster.source(), Some(Source::Embedded(_))));
+        assert!(matches!(
+            config
+                .at(
+                    "http://q",
+                    &queue::wire::Credentials {
+                        client_id: "c".to_owned(),
+                        access_token: "t".to_owned(),
+                        certificate: None
+                    }
+                )
+                .taskcluster
+                .source(),
+            Some(Source::Deployment { .. })
+        ));
+    }
+}

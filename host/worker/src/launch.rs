@@ -1,0 +1,229 @@
+//! From a claim to a run: takes up the newest plugins, opens the log, and puts the parts of a run together.
+
+use std::{
+    error::Error,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use engine_api::{Engine, RunKey};
+use plugin_host::{
+    PluginHost, PluginSet,
+    ports::{RunPorts, TaskInfo, WorkerInfo},
+};
+use queue::{Queue, wire};
+use services::{LiveLogServer, StorageError, TaskLog, TemporaryStorage};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    observe::RunObserver,
+    payload::{MergeError, PayloadSchema},
+    ports::{QueueArtifacts, RunLog},
+    stop::StopHandle,
+    task::{
+        journal::Trouble,
+        lease::Lease,
+        resolution::{Exception, Resolution},
+        run::{Capacity, RunOutcome, RunParts, RunPayload, run},
+    },
+};
+
+/// Everything that runs have in common. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Launcher(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: LauncherParts,
+    current: Mutex<Current>,
+}
+
+/// What runs get that begin now.
+#[derive(Clone, Debug)]
+struct Current {
+    plugins: Arc<PluginSet>,
+    /// What the engine and these plugins read of a payload.
+    schema: Arc<PayloadSchema>,
+    /// Plugins that did not go together, so that it is said once.
+    rejected: Option<Arc<PluginSet>>,
+}
+
+/// What a launcher is made of.
+#[derive(Debug)]
+pub(crate) struct LauncherParts {
+    /// With the worker's own credentials.
+    pub(crate) queue: Queue,
+    /// For uploads.
+    pub(crate) http: reqwest::Client,
+    /// Makes the sandboxes.
+    pub(crate) engine: Arc<dyn Engine>,
+    /// Loads the plugins.
+    pub(crate) plugins: Arc<PluginHost>,
+    /// Has the files of the runs' logs.
+    pub(crate) storage: TemporaryStorage,
+    /// A folder for what is compressed before it is uploaded.
+    pub(crate) scratch: PathBuf,
+    /// Serves logs while they are written; none where the config turns it off.
+    pub(crate) live_log: Option<Arc<LiveLogServer>>,
+    /// The most that a log may hold, in bytes.
+    pub(crate) max_log_bytes: u64,
+    /// What plugins are told of the worker.
+    pub(crate) worker: Arc<WorkerInfo>,
+    /// Hears of every stage of every run.
+    pub(crate) observer: Arc<dyn RunObserver>,
+    /// The worker's own life.
+    pub(crate) stop: StopHandle,
+}
+
+impl Launcher {
+    /// Merges the payload schemas of the engine and of the plugins that are loaded now.
+    ///
+    /// # Errors
+    /// When two of them own one property with different schemas.
+    pub(crate) async fn new(parts: LauncherParts) -> Result<Self, MergeError> {
+        let plugins = parts.plugins.current().await;
+        let schema = Arc::new(merge(&*parts.engine, &plugins)?);
+        let current = Mutex::new(Current {
+            plugins,
+            schema,
+            rejected: None,
+        });
+        Ok(Self(Arc::new(Shared { parts, current })))
+    }
+
+    /// Runs a claimed task to its end. The lease begins before anything else, when this is called.
+    pub(crate) fn launch(&self, claim: wire::TaskClaim) -> impl Future<Output = RunOutcome> + Send + 'static {
+        let lease = Lease::begin(&claim, &self.0.parts.queue);
+        let shared = self.0.clone();
+        async move {
+            let key = RunKey {
+                task_id: claim.status.task_id.clone(),
+                run_id: claim.run_id,
+            };
+            let current = shared.take_up_plugins().await;
+            match shared.open_log(&key).await {
+                Ok(log) => run(shared.assemble(key, claim, lease, &current, log)).await,
+                Err(error) => without_log(&key, lease, &error).await,
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The newest plugins whose schemas go together with the engine's; the former ones where they don't.
+    async fn take_up_plugins(&self) -> Current {
+        let newest = self.parts.plugins.current().await;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let is = |set: &Arc<PluginSet>| Arc::ptr_eq(&newest, set);
+        if is(&current.plugins) || current.rejected.as_ref().is_some_and(is) {
+            return current.clone();
+        }
+        match merge(&*self.parts.engine, &newest) {
+            Ok(schema) => {
+                *current = Current {
+                    plugins: newest,
+                    schema: Arc::new(schema),
+                    rejected: None,
+                };
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "the changed plugins do not go together, keeping the former ones"
+                );
+                current.rejected = Some(newest);
+            }
+        }
+        current.clone()
+    }
+
+    /// A new log, in a file of its own.
+    async fn open_log(&self, key: &RunKey) -> Result<Arc<TaskLog>, OpenLogError> {
+        let (storage, key) = (self.parts.storage.clone(), key.clone());
+        let file = tokio::task::spawn_blocking(move || storage.run_file(&key, "log")).await??;
+        Ok(Arc::new(TaskLog::new(file, self.parts.max_log_bytes)))
+    }
+
+    fn assemble(
+        &self,
+        key: RunKey,
+        claim: wire::TaskClaim,
+        lease: Lease,
+        current: &Current,
+        log: Arc<TaskLog>,
+    ) -> RunParts {
+        let parts = &self.parts;
+        let live = parts
+            .live_log
+            .as_ref()
+            .map(|server| server.register(log.reader()));
+        let abort_hooks = CancellationToken::new();
+        let artifacts = QueueArtifacts::new(
+            key.clone(),
+            claim.task.expires,
+            lease.queue().clone(),
+            parts.http.clone(),
+            parts.scratch.clone(),
+        );
+        let plugins = current.plugins.new_run(RunPorts {
+            task: task_info(&claim),
+            definition: Arc::new(serde_json::to_value(&claim.task).unwrap_or_default()),
+            log: Arc::new(RunLog::new(log.clone(), live)),
+            artifacts: Arc::new(artifacts),
+            abort: abort_hooks.clone(),
+        });
+        let read = current.schema.read(&claim.task.payload);
+        RunParts {
+            key,
+            lease,
+            engine: parts.engine.clone(),
+            plugins,
+            abort_hooks,
+            log,
+            payload: RunPayload {
+                engine: read.engine_part(),
+                plugins: read.plugins,
+            },
+            worker: parts.worker.clone(),
+            observer: parts.observer.clone(),
+            stop: parts.stop.clone(),
+        }
+    }
+}
+
+/// Why a run has no log.
+#[derive(Debug, thiserror::Error)]
+enum OpenLogError {
+    #[error("the log of the task can't be made")]
+    Storage(#[from] StorageError),
+    #[error("the thread that makes the log was lost")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// The end of a run that could not even have a log: the worker's disk is full or gone, which is no fault of the task's.
+async fn without_log(key: &RunKey, lease: Lease, error: &OpenLogError) -> RunOutcome {
+    tracing::error!(run = %key, error = error as &dyn Error, "the run has no log, and ends before it began");
+    let resolution = Resolution::Exception(Exception::InternalError);
+    lease.report(resolution).await;
+    lease.end().await;
+    RunOutcome {
+        troubles: vec![Trouble::NonFatal(format!("{key}: {error}"))],
+        capacity: Capacity::Free,
+    }
+}
+
+fn merge(engine: &dyn Engine, plugins: &PluginSet) -> Result<PayloadSchema, MergeError> {
+    PayloadSchema::merge(engine.name(), engine.payload_schema(), plugins.schemas())
+}
+
+fn task_info(claim: &wire::TaskClaim) -> TaskInfo {
+    TaskInfo {
+        task_id: claim.status.task_id.clone(),
+        run_id: claim.run_id,
+        task_group_id: claim.task.task_group_id.clone(),
+        created: claim.task.created,
+        deadline: claim.task.deadline,
+        expires: claim.task.expires,
+        scopes: claim.task.scopes.clone(),
+    }
+}

@@ -1,0 +1,73 @@
+//! What is wrong with a file that a person wrote, each with line and column, as compilers say it.
+
+use std::fmt;
+
+use crate::{
+    schema::{Part, Problem},
+    yaml::{Document, Place, YamlError},
+};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    place: Option<Place>,
+    text: String,
+}
+
+/// A file that is not right, with everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.file, .problems))]
+pub(crate) struct LocatedError {
+    file: String,
+    problems: Vec<Located>,
+}
+
+impl Located {
+    /// A problem with a value of the document, at its key where that is what is wrong.
+    pub(crate) fn of_problem(document: &Document, problem: &Problem) -> Self {
+        let place = match problem.part {
+            Part::Value => document.place(&problem.pointer),
+            Part::Key => document.key_place(&problem.pointer),
+        };
+        // The root has no name in these paths.
+        Self {
+            place: Some(place),
+            text: problem.to_string().trim_start().to_owned(),
+        }
+    }
+
+    /// A file that is no YAML.
+    pub(crate) fn of_yaml(error: &YamlError) -> Self {
+        Self {
+            place: error.place,
+            text: error.message.clone(),
+        }
+    }
+
+    /// A problem with the whole file.
+    pub(crate) fn nowhere(text: &str) -> Self {
+        Self {
+            place: None,
+            text: text.to_owned(),
+        }
+    }
+}
+
+impl LocatedError {
+    /// What is wrong with a file, in the order of the file.
+    pub(crate) fn new(file: &dyn fmt::Display, mut problems: Vec<Located>) -> Self {
+        problems.sort_by_key(|problem| problem.place);
+        Self {
+            file: file.to_string(),
+            problems,
+        }
+    }
+}
+
+fn lines(file: &str, problems: &[Located]) -> String {
+    let line = |problem: &Located| match problem.place {
+        Some(Place { line, column }) => format!("{file}:{line}:{column}: {}", problem.text),
+        None => format!("{file}: {}", problem.text),
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,24 @@
+//! The binary. `app` puts everything together, `cli` is what people see of it; `worker` claims tasks, `launch` makes runs of
+//! claims, `task` is the life of one run.
+
+mod app;
+mod cli;
+mod config;
+mod credentials_file;
+mod exit;
+mod launch;
+mod located;
+mod observe;
+mod payload;
+mod ports;
+mod root;
+mod schema;
+mod signals;
+mod stop;
+mod task;
+mod worker;
+mod yaml;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

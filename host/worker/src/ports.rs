@@ -1,0 +1,9 @@
+//! What plugins ask of the worker, through the traits of `plugin_host::ports`: artifacts go to the queue, the log and the
+//! worker's own life are the worker's.
+
+mod artifacts;
+mod lifecycle;
+mod log;
+
+pub(crate) use artifacts::QueueArtifacts;
+pub(crate) use log::RunLog;

@@ -1,0 +1,142 @@
+//! The bytes of an artifact as they are put to the storage, which may happen several times.
+
+use std::{io, path::Path, sync::Arc};
+
+use async_compression::tokio::bufread::GzipEncoder;
+use engine_api::{Content, ContentReader};
+use plugin_host::ports::Uploaded;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufReader},
+};
+
+/// How many bytes are read at once.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// What is put.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// The content as it is; its hash is known once it has been read.
+    Identity(Arc<dyn Content>),
+    /// Compressed, in a file that is removed with this.
+    Gzip {
+        /// The file. Each reader opens it anew: a request that was left may still be reading.
+        file: NamedTempFile,
+        /// Of the file, in bytes.
+        length: u64,
+        /// Of the content.
+        uploaded: Uploaded,
+    },
+}
+
+impl Body {
+    /// Puts the content as it is.
+    pub(super) fn identity(content: Arc<dyn Content>) -> Self {
+        Self::Identity(content)
+    }
+
+    /// Compresses the content into a file in `scratch`.
+    pub(super) async fn gzip(content: &dyn Content, scratch: &Path) -> io::Result<Self> {
+        let file = NamedTempFile::new_in(scratch)?;
+        let mut reader = content.open().await?;
+        let mut encoder = GzipEncoder::new(BufReader::with_capacity(CHUNK, Hashing::new(&mut reader)));
+        let mut sink = File::from_std(file.reopen()?);
+        let length =
+            tokio::io::copy_buf(&mut BufReader::with_capacity(CHUNK, &mut encoder), &mut sink).await?;
+        sink.flush().await?;
+        let uploaded = encoder.into_inner().into_inner().uploaded();
+        if uploaded.size != content.size() {
+            return Err(changed());
+        }
+        Ok(Self::Gzip {
+            file,
+            length,
+            uploaded,
+        })
+    }
+
+    /// Exactly how many bytes are put.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Identity(content) => content.size(),
+            Self::Gzip { length, .. } => *length,
+        }
+    }
+
+    /// The word for `Content-Encoding`; none where nothing needs to be said.
+    pub(super) fn content_encoding(&self) -> Option<&'static str> {
+        match self {
+            Self::Identity(_) => None,
+            Self::Gzip { .. } => Some("gzip"),
+        }
+    }
+
+    /// A reader at the first byte.
+    pub(super) async fn open(&self) -> io::Result<ContentReader> {
+        match self {
+            Self::Identity(content) => content.open().await,
+            Self::Gzip { file, .. } => Ok(Box::new(File::from_std(file.reopen()?))),
+        }
+    }
+
+    /// What was uploaded, when all of the body was read with this hash.
+    pub(super) fn uploaded(&self, hash: Sha256) -> Uploaded {
+        match self {
+            Self::Identity(content) => Uploaded {
+                size: content.size(),
+                sha256: hexadecimal(hash),
+            },
+            Self::Gzip { uploaded, .. } => uploaded.clone(),
+        }
+    }
+}
+
+/// A content that gives fewer or more bytes than it said.
+pub(super) fn changed() -> io::Error {
+    io::Error::other("it changed while it was read")
+}
+
+/// A reader that hashes and counts what it reads.
+struct Hashing<'a> {
+    reader: &'a mut ContentReader,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<'a> Hashing<'a> {
+    fn new(reader: &'a mut ContentReader) -> Self {
+        Self {
+            reader,
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn uploaded(self) -> Uploaded {
+        Uploaded {
+            size: self.size,
+            sha256: hexadecimal(self.hash),
+        }
+    }
+}
+
+impl tokio::io::AsyncRead for Hashing<'_> {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = std::pin::Pin::new(&mut *self.reader).poll_read(cx, buffer);
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.hash.update(new);
+        self.size += new.len() as u64;
+        read
+    }
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,248 @@
+//! The lease of a run: from its claim until its report is acknowledged. It reclaims, reports, and says when the run is lost.
+//!
+//! Reclaiming begins when a third of the claim has passed, so that two more thirds are there to survive an outage; while
+//! it fails it is tried oftener the less is left. Only the queue's refusal (409, 404) and the end of the claim are final.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use engine_api::RunKey;
+use queue::{CallError, CredentialsHandle, Queue, wire};
+use rand::Rng as _;
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::resolution::{AbortReason, Exception, Resolution};
+
+/// How long the queue may take to say why a run is no longer ours, while the run is still alive.
+const WHY_LOST: Duration = Duration::from_secs(2);
+/// The bounds of the pause between two attempts to reclaim or to report while the queue can't be reached.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// The right to run one run, kept alive by a task of its own until [`Lease::end`].
+#[derive(Debug)]
+pub(crate) struct Lease {
+    key: RunKey,
+    queue: Queue,
+    state: watch::Receiver<State>,
+    ended: CancellationToken,
+    keeper: JoinHandle<()>,
+}
+
+/// What the keeper knows of the claim.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The queue has granted it until then.
+    Held(Instant),
+    /// It is over.
+    Lost(AbortReason),
+}
+
+impl Lease {
+    /// Takes over a claim that the queue has just granted. `worker_queue` has the worker's own credentials, which may ask
+    /// for the status of a task where a task's may not.
+    pub(crate) fn begin(claim: &wire::TaskClaim, worker_queue: &Queue) -> Self {
+        let key = RunKey {
+            task_id: claim.status.task_id.clone(),
+            run_id: claim.run_id,
+        };
+        let credentials = CredentialsHandle::new(claim.credentials.clone());
+        let queue = worker_queue.with_credentials(credentials.clone());
+        let until = Instant::now() + remaining(&queue, claim.taken_until);
+        let (sender, state) = watch::channel(State::Held(until));
+        let ended = CancellationToken::new();
+        let keeper = Keeper {
+            key: key.clone(),
+            queue: queue.clone(),
+            worker_queue: worker_queue.clone(),
+            credentials,
+            state: sender,
+            until,
+        };
+        let keeper = tokio::spawn({
+            let ended = ended.clone();
+            async move { ended.run_until_cancelled(keeper.keep()).await.unwrap_or(()) }
+        });
+        Self {
+            key,
+            queue,
+            state,
+            ended,
+            keeper,
+        }
+    }
+
+    /// A client with the run's newest credentials.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Answers once the run is lost, and why.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub(crate) async fn lost(&self) -> AbortReason {
+        let mut state = self.state.clone();
+        let lost = state
+            .wait_for(|state| matches!(state, State::Lost(_)))
+            .await
+            .map(|state| *state);
+        match lost {
+            Ok(State::Lost(reason)) => reason,
+            // The keeper is gone without a word: it has panicked. Nobody renews the claim, so it will be lost.
+            Ok(State::Held(_)) | Err(_) => AbortReason::ClaimLost,
+        }
+    }
+
+    /// Tells the queue how the run ended, again and again until it knows or the claim is over. Errors end here: nothing
+    /// can be done about a report that the queue does not take.
+    pub(crate) async fn report(&self, resolution: Resolution) {
+        for attempt in 1_u32.. {
+            let error = match self.report_once(resolution).await {
+                Ok(()) => return tracing::info!(run = %self.key, %resolution, "reported"),
+                Err(error) => error,
+            };
+            if error.is_conflict() || error.is_not_found() {
+                return tracing::info!(run = %self.key, %resolution, %error, "the run was resolved already");
+            }
+            if error.is_final() {
+                return tracing::error!(run = %self.key, %resolution, error = &error as &dyn std::error::Error, "the queue refuses the report");
+            }
+            let State::Held(until) = *self.state.borrow() else {
+                return tracing::error!(run = %self.key, %resolution, "could not report before the claim ended");
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            tracing::warn!(run = %self.key, %resolution, attempt, error = &error as &dyn std::error::Error, "could not report, trying again");
+            tokio::select! {
+                () = sleep(retry_pause(left)) => {}
+                _ = self.lost() => {}
+            }
+        }
+    }
+
+    async fn report_once(&self, resolution: Resolution) -> Result<(), CallError> {
+        let (task_id, run_id) = (&self.key.task_id, self.key.run_id);
+        match resolution {
+            Resolution::Completed => self.queue.report_completed(task_id, run_id).await.map(drop),
+            Resolution::Failed => self.queue.report_failed(task_id, run_id).await.map(drop),
+            Resolution::Exception(exception) => match exception.queue_reason() {
+                Some(reason) => self
+                    .queue
+                    .report_exception(task_id, run_id, reason)
+                    .await
+                    .map(drop),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Stops reclaiming; the credentials last until the claim ends by itself. Joins the keeper.
+    pub(crate) async fn end(self) {
+        self.ended.cancel();
+        if let Err(error) = self.keeper.await {
+            tracing::error!(run = %self.key, %error, "the keeper of the lease broke");
+        }
+    }
+}
+
+/// What runs beside the task.
+struct Keeper {
+    key: RunKey,
+    queue: Queue,
+    worker_queue: Queue,
+    credentials: CredentialsHandle,
+    state: watch::Sender<State>,
+    until: Instant,
+}
+
+impl Keeper {
+    /// Reclaims until the run is lost. Dropped at any point: a reclaim whose answer is not awaited does no harm.
+    async fn keep(mut self) {
+        let mut next = Instant::now() + self.left() / 3;
+        loop {
+            sleep_until(next).await;
+            let left = self.left();
+            match timeout(
+                left.max(RETRY_PAUSE.0),
+                self.queue.reclaim_task(&self.key.task_id, self.key.run_id),
+            )
+            .await
+            {
+                Ok(Ok(answer)) => {
+                    self.credentials.set(answer.credentials);
+                    self.until = Instant::now() + remaining(&self.queue, answer.taken_until);
+                    self.state.send_replace(State::Held(self.until));
+                    next = Instant::now() + self.left() / 3;
+                    tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
+                }
+                Ok(Err(error)) if error.is_final() => return self.refused(&error).await,
+                Ok(Err(error)) if !self.left().is_zero() => {
+                    tracing::warn!(run = %self.key, error = &error as &dyn std::error::Error, "could not reclaim, trying again");
+                    next = Instant::now() + retry_pause(self.left());
+                }
+                Ok(Err(_)) | Err(_) => {
+                    tracing::error!(run = %self.key, "could not reclaim before the claim ended");
+                    self.state.send_replace(State::Lost(AbortReason::ClaimLost));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// The queue says that the run is not ours: find out why, but not for long.
+    async fn refused(&self, error: &CallError) {
+        let status = timeout(WHY_LOST, self.worker_queue.status(&self.key.task_id)).await;
+        let reason = match &status {
+            Ok(Ok(answer)) => why_lost(&answer.status, self.key.run_id),
+            Ok(Err(_)) | Err(_) => AbortReason::ClaimLost,
+        };
+        tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
+        self.state.send_replace(State::Lost(reason));
+    }
+}
+
+/// Why the queue refuses to renew the claim of a run that looks like this.
+fn why_lost(status: &wire::TaskStatus, run_id: u32) -> AbortReason {
+    let run = status.runs.iter().find(|run| run.run_id == run_id);
+    match run.and_then(|run| run.reason_resolved.as_deref()) {
+        Some("canceled") => AbortReason::Canceled,
+        Some("deadline-exceeded") => AbortReason::DeadlineExceeded,
+        // The queue refuses after the deadline at once, and resolves the run a while later.
+        None if status.deadline <= Utc::now() => AbortReason::DeadlineExceeded,
+        _ => AbortReason::ClaimLost,
+    }
+}
+
+/// How much of a claim is left, by the queue's clock: the worker's own may be off.
+fn remaining(queue: &Queue, taken_until: DateTime<Utc>) -> Duration {
+    (taken_until - queue.server_time())
+        .to_std()
+        .unwrap_or(Duration::ZERO)
+}
+
+/// The pause before the next attempt: an eighth of what is left, so that about twenty fit, with a quarter of jitter.
+fn retry_pause(left: Duration) -> Duration {
+    let pause = (left / 8).clamp(RETRY_PAUSE.0, RETRY_PAUSE.1);
+    pause.mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_oftener_the_less_is_left() {
+        let long = retry_pause(Duration::from_secs(800));
+        let short = retry_pause(Duration::from_secs(8));
+        assert!(long <= RETRY_PAUSE.1.mul_f64(1.25) && long > short);
+        assert!(retry_pause(Duration::ZERO) >= RETRY_PAUSE.0.mul_f64(0.75));
+    }
+}

@@ -1,0 +1,561 @@
+//! Performs what [`stage`](super::stage) decides: calls engine and plugins, reports, disposes.
+//!
+//! One loop owns a run. Everything that takes time is an operation in a set that the loop owns; an operation's end, a
+//! lost claim, a stop of the worker and a plugin's early failure are events of the same loop, so each of them interrupts
+//! whatever is going on. No operation is ever dropped before it is ready: it is told to hurry, and awaited.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+
+use engine_api::{
+    DisposeError, Engine, EngineError, EngineErrorKind, LogSink, ResultSet, RunContext, RunKey, Sandbox,
+    SandboxBuilder, SandboxEnd,
+};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use plugin_host::{HookAnswer, Phase, PluginFailure, RunPlugins, SandboxPhase};
+use serde_json::Value;
+use services::TaskLog;
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    held::Held,
+    journal::{AfterResolution, Journal, Trouble},
+    lease::Lease,
+    resolution::{AbortReason, Exception, Resolution},
+    stage::{self, Effect, Event, Hook, Stage, Verdict},
+};
+use crate::{observe::RunObserver, stop::StopHandle};
+
+/// What a run needs, all of it made before its first stage.
+#[derive(Debug)]
+pub(crate) struct RunParts {
+    /// Its name.
+    pub(crate) key: RunKey,
+    /// Its right to run, ended by the run.
+    pub(crate) lease: Lease,
+    /// Makes its sandbox.
+    pub(crate) engine: Arc<dyn Engine>,
+    /// Its plugins, not yet told of it.
+    pub(crate) plugins: RunPlugins,
+    /// Fires when the hook in flight is to hurry.
+    pub(crate) abort_hooks: CancellationToken,
+    /// Its log.
+    pub(crate) log: Arc<TaskLog>,
+    /// The payload as engine and plugins see it.
+    pub(crate) payload: RunPayload,
+    /// The first lines of its log name these.
+    pub(crate) worker: Arc<plugin_host::ports::WorkerInfo>,
+    /// Hears of each stage.
+    pub(crate) observer: Arc<dyn RunObserver>,
+    /// The worker's own life.
+    pub(crate) stop: StopHandle,
+}
+
+/// The parts of a task's payload.
+#[derive(Clone, Debug)]
+pub(crate) struct RunPayload {
+    /// The engine's part; or, where anything in the payload is invalid, every problem, a line each.
+    pub(crate) engine: Result<Value, Vec<String>>,
+    /// By plugin; none for one whose own part is invalid.
+    pub(crate) plugins: BTreeMap<String, Option<Value>>,
+}
+
+/// What is left of a run for the worker to know.
+#[derive(Debug)]
+pub(crate) struct RunOutcome {
+    /// What concerns the worker.
+    pub(crate) troubles: Vec<Trouble>,
+    /// Whether the run's capacity can be given to another.
+    pub(crate) capacity: Capacity,
+}
+
+/// What became of the place that a run took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capacity {
+    /// It is free.
+    Free,
+    /// Processes of the run could not be ended.
+    Occupied,
+}
+
+/// Runs a task to its end. Never fails: whatever happens is a resolution.
+///
+/// # Cancel safety
+/// Not to be dropped: it owns what must be disposed of. It ends soon after the lease is lost or the worker stops now.
+pub(crate) async fn run(parts: RunParts) -> RunOutcome {
+    let mut run = Run::new(parts);
+    let resolution = match AssertUnwindSafe(run.live()).catch_unwind().await {
+        Ok(resolution) => resolution,
+        Err(panic) => AssertUnwindSafe(run.rescue(&panic_message(&*panic)))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                tracing::error!(run = %run.key, "a second panic while a run was being rescued");
+                Resolution::Exception(Exception::InternalError)
+            }),
+    };
+    run.close(resolution).await
+}
+
+/// A run while it lives.
+struct Run {
+    key: RunKey,
+    lease: Arc<Lease>,
+    engine: Arc<dyn Engine>,
+    plugins: Arc<RunPlugins>,
+    log: Arc<TaskLog>,
+    payload: RunPayload,
+    worker: Arc<plugin_host::ports::WorkerInfo>,
+    observer: Arc<dyn RunObserver>,
+    stop: StopHandle,
+    held: Held,
+    journal: Journal,
+    operations: JoinSet<Done>,
+    cancel_engine: CancellationToken,
+    abort_hooks: CancellationToken,
+    sandbox: Option<Running>,
+    failures: (mpsc::Sender<PluginFailure>, mpsc::Receiver<PluginFailure>),
+    capacity: Capacity,
+    resolved: AfterResolution,
+    reported: bool,
+}
+
+/// A sandbox that runs.
+#[derive(Clone)]
+struct Running {
+    sandbox: Arc<dyn Sandbox>,
+    ended: CancellationToken,
+}
+
+/// The end of an operation, with what it produced.
+enum Done {
+    Builder(Result<Box<dyn SandboxBuilder>, EngineError>),
+    Started(Result<Arc<dyn Sandbox>, EngineError>),
+    Ended(Result<SandboxEnd, EngineError>),
+    Hook(HookAnswer),
+    Reported,
+    Disposed(Result<(), DisposeError>),
+    Panicked(Operation, String),
+}
+
+/// What an operation was, for when it panics.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Engine,
+    Hook,
+    Report,
+    Dispose,
+}
+
+impl Run {
+    fn new(parts: RunParts) -> Self {
+        let log: Arc<TaskLog> = parts.log;
+        Self {
+            journal: Journal::new(parts.key.clone(), log.clone()),
+            key: parts.key,
+            lease: Arc::new(parts.lease),
+            engine: parts.engine,
+            plugins: Arc::new(parts.plugins),
+            log,
+            payload: parts.payload,
+            worker: parts.worker,
+            observer: parts.observer,
+            stop: parts.stop,
+            held: Held::Nothing,
+            operations: JoinSet::new(),
+            cancel_engine: CancellationToken::new(),
+            abort_hooks: parts.abort_hooks,
+            sandbox: None,
+            failures: mpsc::channel(1),
+            capacity: Capacity::Free,
+            resolved: AfterResolution::No,
+            reported: false,
+        }
+    }
+
+    /// From the first stage to the last.
+    async fn live(&mut self) -> Resolution {
+        self.journal.begin(
+            &self.worker.worker_group,
+            &self.worker.worker_id,
+            &self.worker.task_queue_id,
+        );
+        let payload = match &self.payload.engine {
+            Ok(_) => Ok(()),
+            Err(problems) => {
+                for problem in problems {
+                    self.journal.error(problem);
+                }
+                Err(Exception::MalformedPayload)
+            }
+        };
+        let (mut stage, mut effects) = stage::begin(payload);
+        let mut aborts = Aborts::default();
+        loop {
+            self.note(&stage);
+            for effect in effects {
+                self.perform(effect);
+            }
+            if let Stage::Done { resolution } = stage {
+                return resolution;
+            }
+            let event = self.next_event(&mut aborts).await;
+            (stage, effects) = stage::step(stage, event);
+        }
+    }
+
+    /// The next thing that happens.
+    async fn next_event(&mut self, aborts: &mut Aborts) -> Event {
+        loop {
+            let done = tokio::select! {
+                // What has ended has ended: it is heard before anything that would interrupt it.
+                biased;
+                Some(done) = self.operations.join_next() => done,
+                Some(failure) = self.failures.1.recv() => {
+                    let kind = failure.kind;
+                    self.journal.failure(&failure, self.resolved);
+                    return Event::HookFailed(kind.into());
+                }
+                reason = self.lease.lost(), if !aborts.lost => {
+                    aborts.lost = true;
+                    return Event::Abort(reason);
+                }
+                () = self.stop.now_requested(), if !aborts.stopped => {
+                    aborts.stopped = true;
+                    return Event::Abort(AbortReason::WorkerShutdown);
+                }
+            };
+            match done {
+                Ok(done) => return self.absorb(done),
+                // Operations catch their own panics and are never aborted.
+                Err(error) => self
+                    .journal
+                    .trouble(format!("an operation of the run was lost: {error}")),
+            }
+        }
+    }
+
+    /// Takes in what an operation produced.
+    fn absorb(&mut self, done: Done) -> Event {
+        match done {
+            Done::Builder(Ok(builder)) => {
+                self.held = Held::Builder(Phase::new(builder));
+                Event::Engine(Ok(()))
+            }
+            Done::Started(Ok(sandbox)) => {
+                self.sandbox = Some(Running {
+                    sandbox,
+                    ended: CancellationToken::new(),
+                });
+                Event::Engine(Ok(()))
+            }
+            Done::Ended(Ok(end)) => {
+                self.sandbox_ended();
+                let success = match end {
+                    SandboxEnd::Ended(results) => {
+                        let success = results.success();
+                        self.held = Held::Results(results);
+                        success
+                    }
+                    SandboxEnd::Aborted => false,
+                };
+                Event::Ended { success }
+            }
+            Done::Builder(Err(error)) | Done::Started(Err(error)) | Done::Ended(Err(error)) => {
+                self.sandbox_ended();
+                self.journal.engine(&error, self.resolved);
+                Event::Engine(Err(error.kind().into()))
+            }
+            Done::Hook(answer) => {
+                self.journal.hook(&answer, self.resolved);
+                Event::Hook(match answer.worst() {
+                    Some(kind) => Err(kind.into()),
+                    None if answer.success => Ok(Verdict::Success),
+                    None => Ok(Verdict::Failure),
+                })
+            }
+            Done::Reported => Event::Reported,
+            Done::Disposed(result) => {
+                if let Err(error) = result {
+                    if let DisposeError::Processes(_) = error {
+                        self.capacity = Capacity::Occupied;
+                    }
+                    self.journal.trouble(error.to_string());
+                }
+                Event::Disposed
+            }
+            Done::Panicked(operation, message) => {
+                self.journal.trouble(format!(
+                    "panic in an operation ({operation:?}) of the run: {message}"
+                ));
+                match operation {
+                    Operation::Engine => {
+                        self.sandbox_ended();
+                        Event::Engine(Err(Exception::InternalError))
+                    }
+                    Operation::Hook => Event::Hook(Err(Exception::InternalError)),
+                    Operation::Report => Event::Reported,
+                    Operation::Dispose => Event::Disposed,
+                }
+            }
+        }
+    }
+
+    /// Lets plugins that wait for the sandbox return.
+    fn sandbox_ended(&mut self) {
+        if let Some(running) = &self.sandbox {
+            running.ended.cancel();
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::NewBuilder => self.new_builder(),
+            Effect::StartSandbox => self.start_sandbox(),
+            Effect::WaitForSandbox => self.wait_for_sandbox(),
+            Effect::Call(hook) => self.call(hook),
+            Effect::CloseLog => {
+                self.journal.finish();
+                self.log.close();
+            }
+            Effect::Interrupt(exception) => {
+                self.resolved = AfterResolution::Yes;
+                tracing::info!(run = %self.key, reason = exception.name(), "interrupting the run");
+                self.say_why(exception);
+                self.cancel_engine.cancel();
+                self.abort_hooks.cancel();
+            }
+            Effect::Report(resolution) => {
+                self.resolved = AfterResolution::Yes;
+                self.reported = true;
+                let lease = self.lease.clone();
+                self.spawn(Operation::Report, async move {
+                    lease.report(resolution).await;
+                    Done::Reported
+                });
+            }
+            Effect::Dispose => {
+                let held = std::mem::take(&mut self.held);
+                self.spawn(
+                    Operation::Dispose,
+                    async move { Done::Disposed(held.release().await) },
+                );
+            }
+        }
+    }
+
+    /// The task's author sees in the log what came from outside; errors have said their word already.
+    fn say_why(&self, exception: Exception) {
+        if let Exception::Aborted(reason) = exception {
+            self.journal.error(match reason {
+                AbortReason::WorkerShutdown => "task aborted - the worker is shutting down",
+                AbortReason::Canceled => "task aborted - the task was canceled",
+                AbortReason::DeadlineExceeded => "task aborted - the deadline of the task has passed",
+                AbortReason::ClaimLost => "task aborted - the worker has lost the claim",
+            });
+        }
+    }
+
+    fn new_builder(&mut self) {
+        let engine = self.engine.clone();
+        let context = RunContext {
+            key: self.key.clone(),
+            log: self.log.clone() as Arc<dyn LogSink>,
+        };
+        let payload = self.payload.engine.clone().unwrap_or_default();
+        let cancel = self.cancel_engine.clone();
+        self.spawn(Operation::Engine, async move {
+            Done::Builder(engine.new_builder(context, payload, &cancel).await)
+        });
+    }
+
+    fn start_sandbox(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let cancel = self.cancel_engine.clone();
+        self.spawn(Operation::Engine, async move {
+            let builder = match held {
+                Held::Builder(phase) => phase.end(),
+                Held::Nothing | Held::Results(_) => None,
+            };
+            Done::Started(match builder {
+                Some(builder) => builder.start(&cancel).await,
+                None => Err(EngineError::new(
+                    EngineErrorKind::Internal,
+                    "there is no builder to start",
+                )),
+            })
+        });
+    }
+
+    fn wait_for_sandbox(&mut self) {
+        let running = self.sandbox.clone();
+        let cancel = self.cancel_engine.clone();
+        self.spawn(Operation::Engine, async move {
+            Done::Ended(match running {
+                Some(running) => running.sandbox.wait(&cancel).await,
+                None => Err(EngineError::new(
+                    EngineErrorKind::Internal,
+                    "there is no sandbox to wait for",
+                )),
+            })
+        });
+    }
+
+    fn call(&mut self, hook: Hook) {
+        let plugins = self.plugins.clone();
+        let future: BoxFuture<'static, HookAnswer> = match hook {
+            Hook::NewTask => {
+                let payloads = self.payload.plugins.clone();
+                Box::pin(async move { plugins.new_task(payloads).await })
+            }
+            Hook::BuildSandbox => self.call_build_sandbox(plugins),
+            Hook::Started => self.call_started(plugins),
+            Hook::Stopped => self.call_stopped(plugins),
+            Hook::Finished { success } => Box::pin(async move { plugins.finished(success).await }),
+            Hook::Exception(exception) => {
+                Box::pin(async move { plugins.exception(exception.plugin_reason()).await })
+            }
+        };
+        self.spawn(Operation::Hook, async move { Done::Hook(future.await) });
+    }
+
+    fn call_build_sandbox(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
+        match &self.held {
+            // The phase ends when the builder is started or discarded, on which the next stage waits for this hook.
+            Held::Builder(phase) => {
+                let phase = phase.clone();
+                Box::pin(async move { plugins.build_sandbox(phase).await })
+            }
+            Held::Nothing | Held::Results(_) => no_such("builder"),
+        }
+    }
+
+    fn call_started(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
+        let Some(Running { sandbox, ended }) = self.sandbox.clone() else {
+            return no_such("sandbox");
+        };
+        let first_failure = self.failures.0.clone();
+        Box::pin(async move {
+            let phase = Phase::new(sandbox);
+            let answer = plugins
+                .started(SandboxPhase {
+                    sandbox: phase.clone(),
+                    ended,
+                    first_failure,
+                })
+                .await;
+            phase.end();
+            answer
+        })
+    }
+
+    fn call_stopped(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
+        let Held::Results(results) = &self.held else {
+            return no_such("result set");
+        };
+        let results: Arc<dyn ResultSet> = results.clone();
+        Box::pin(async move {
+            let phase = Phase::new(results);
+            let answer = plugins.stopped(phase.clone()).await;
+            phase.end();
+            answer
+        })
+    }
+
+    /// Adds an operation to those that the loop waits for. A panic in it is its answer.
+    fn spawn(&mut self, operation: Operation, future: impl Future<Output = Done> + Send + 'static) {
+        self.operations.spawn(async move {
+            match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(done) => done,
+                Err(panic) => Done::Panicked(operation, panic_message(&*panic)),
+            }
+        });
+    }
+
+    fn note(&self, stage: &Stage) {
+        tracing::debug!(run = %self.key, stage = stage.name(), "stage");
+        self.observer.stage(&self.key, stage.name());
+    }
+
+    /// After a panic of the loop itself: interrupts and awaits what is in flight, reports `internal-error` where nothing
+    /// was reported, and releases what is held. Plugins hear no more.
+    async fn rescue(&mut self, message: &str) -> Resolution {
+        self.journal
+            .trouble(format!("panic in the loop of the run: {message}"));
+        self.resolved = AfterResolution::Yes;
+        self.cancel_engine.cancel();
+        self.abort_hooks.cancel();
+        while let Some(done) = self.operations.join_next().await {
+            if let Ok(done) = done {
+                self.absorb(done);
+            }
+        }
+        let resolution = Resolution::Exception(Exception::InternalError);
+        if !self.reported {
+            self.lease.report(resolution).await;
+        }
+        let released = std::mem::take(&mut self.held).release().await;
+        self.absorb(Done::Disposed(released));
+        resolution
+    }
+
+    /// The last of the run: instances, lease, log.
+    async fn close(self, resolution: Resolution) -> RunOutcome {
+        let Self {
+            key,
+            lease,
+            plugins,
+            log,
+            observer,
+            mut journal,
+            capacity,
+            operations,
+            ..
+        } = self;
+        drop(operations);
+        match Arc::try_unwrap(plugins) {
+            Ok(plugins) => plugins.dispose().await,
+            Err(_) => journal.trouble("the plugins of the run are still in use".to_owned()),
+        }
+        match Arc::try_unwrap(lease) {
+            Ok(lease) => lease.end().await,
+            Err(_) => journal.trouble("the lease of the run is still in use".to_owned()),
+        }
+        log.close();
+        observer.resolved(&key, &resolution.to_string());
+        RunOutcome {
+            troubles: journal.close(resolution),
+            capacity,
+        }
+    }
+}
+
+/// Which of the two reasons to abort have been heard: each is heard once.
+#[derive(Debug, Default)]
+struct Aborts {
+    lost: bool,
+    stopped: bool,
+}
+
+/// A hook that the stage machine can't ask for at this point.
+fn no_such(what: &'static str) -> BoxFuture<'static, HookAnswer> {
+    let failure = PluginFailure {
+        plugin: "worker".to_owned(),
+        kind: plugin_host::HookErrorKind::Internal,
+        message: format!("a hook was called without its {what}"),
+    };
+    Box::pin(async move {
+        HookAnswer {
+            success: false,
+            failures: vec![failure],
+        }
+    })
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,261 @@
+//! The claim loop: asks the queue for work while there is room for it, and owns every run until it is over.
+//!
+//! One long poll is open while there is capacity. Nothing else is waited for without also hearing of runs that end and of
+//! the tick by which plugins learn how the worker fares.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use plugin_host::{PluginHost, WorkerStatus};
+use queue::{Queue, wire};
+use rand::Rng as _;
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+
+use crate::{
+    launch::Launcher,
+    stop::StopHandle,
+    task::{
+        journal::Trouble,
+        run::{Capacity, RunOutcome},
+    },
+};
+
+/// The pause after a failed claim: doubles from the first to the second.
+const CLAIM_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The queue gives at most so many tasks for one call.
+const MAX_CLAIM: u32 = 32;
+
+/// How the worker takes on work.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkSettings {
+    /// Where tasks are claimed.
+    pub(crate) task_queue_id: String,
+    /// Of this worker.
+    pub(crate) worker_group: String,
+    /// Of this worker.
+    pub(crate) worker_id: String,
+    /// How many runs at a time; at least 1.
+    pub(crate) concurrency: u32,
+    /// How many tasks to claim before stopping; none: no end.
+    pub(crate) task_limit: Option<u64>,
+    /// How often plugins hear of the worker's progress.
+    pub(crate) tick: Duration,
+}
+
+/// The worker at work.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    settings: WorkSettings,
+    queue: Queue,
+    launcher: Launcher,
+    plugins: Arc<PluginHost>,
+    stop: StopHandle,
+    runs: JoinSet<RunOutcome>,
+    /// Places that are lost to processes that could not be ended.
+    occupied: u32,
+    claimed: u64,
+    resolved: u64,
+    started: Instant,
+    idle_since: Instant,
+    tick: tokio::time::Interval,
+}
+
+impl Worker {
+    /// A worker that has claimed nothing yet.
+    pub(crate) fn new(
+        settings: WorkSettings,
+        queue: Queue,
+        launcher: Launcher,
+        plugins: Arc<PluginHost>,
+        stop: StopHandle,
+    ) -> Self {
+        let now = Instant::now();
+        let mut tick = tokio::time::interval(settings.tick);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.reset();
+        Self {
+            settings,
+            queue,
+            launcher,
+            plugins,
+            stop,
+            runs: JoinSet::new(),
+            occupied: 0,
+            claimed: 0,
+            resolved: 0,
+            started: now,
+            idle_since: now,
+            tick,
+        }
+    }
+
+    /// Claims and runs tasks until the worker is to stop, then waits for the runs. An open claim is let finish, because
+    /// the queue may have granted it already; what it brings is run all the same, and aborted where the worker stops.
+    pub(crate) async fn work(mut self) {
+        let mut pause = CLAIM_PAUSE.0;
+        while !self.stop.stopping() && self.tasks_left() > 0 {
+            let room = self.room();
+            if room == 0 {
+                self.attend_one().await;
+                continue;
+            }
+            if self.runs.is_empty() {
+                self.plugins.report_idle(self.status()).await;
+            }
+            match self.claim(room).await {
+                Ok(claims) => {
+                    pause = CLAIM_PAUSE.0;
+                    for claim in claims {
+                        self.claimed += 1;
+                        self.launch(claim);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, pause = ?pause, "could not claim work, trying again");
+                    self.rest(pause).await;
+                    pause = (pause * 2).min(CLAIM_PAUSE.1);
+                }
+            }
+        }
+        tracing::info!(running = self.runs.len(), "claiming no more tasks");
+        while !self.runs.is_empty() {
+            self.attend_one().await;
+        }
+    }
+
+    /// How many tasks may be claimed now.
+    fn room(&self) -> u32 {
+        let running = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
+        let free = self
+            .settings
+            .concurrency
+            .saturating_sub(running)
+            .saturating_sub(self.occupied);
+        let left = u32::try_from(self.tasks_left()).unwrap_or(u32::MAX);
+        free.min(left).min(MAX_CLAIM)
+    }
+
+    fn tasks_left(&self) -> u64 {
+        self.settings
+            .task_limit
+            .map_or(u64::MAX, |limit| limit.saturating_sub(self.claimed))
+    }
+
+    async fn claim(&mut self, tasks: u32) -> Result<Vec<wire::TaskClaim>, queue::CallError> {
+        let queue = self.queue.clone();
+        let task_queue_id = self.settings.task_queue_id.clone();
+        let request = wire::ClaimWorkRequest {
+            tasks,
+            worker_group: self.settings.worker_group.clone(),
+            worker_id: self.settings.worker_id.clone(),
+        };
+        let answer = self
+            .attend(async move { queue.claim_work(&task_queue_id, &request).await })
+            .await?;
+        Ok(answer.tasks)
+    }
+
+    fn launch(&mut self, claim: wire::TaskClaim) {
+        tracing::info!(task_id = claim.status.task_id, run_id = claim.run_id, "claimed");
+        self.runs.spawn(self.launcher.launch(claim));
+    }
+
+    /// Waits for a pause to be over, or for the worker to stop.
+    async fn rest(&mut self, pause: Duration) {
+        let pause = pause.mul_f64(rand::rng().random_range(0.75..1.25));
+        let stop = self.stop.clone();
+        self.attend(async move {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.requested() => {}
+            }
+        })
+        .await;
+    }
+
+    /// Waits for something, hearing of runs that end and of the tick meanwhile.
+    async fn attend<T>(&mut self, future: impl Future<Output = T>) -> T {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                value = &mut future => return value,
+                Some(end) = self.runs.join_next() => self.run_over(end).await,
+                _ = self.tick.tick() => self.plugins.report_progress(self.status()).await,
+            }
+        }
+    }
+
+    /// Waits for a run to end, or for the tick.
+    async fn attend_one(&mut self) {
+        tokio::select! {
+            biased;
+            Some(end) = self.runs.join_next() => self.run_over(end).await,
+            _ = self.tick.tick() => self.plugins.report_progress(self.status()).await,
+        }
+    }
+
+    async fn run_over(&mut self, end: Result<RunOutcome, tokio::task::JoinError>) {
+        self.resolved += 1;
+        self.idle_since = Instant::now();
+        match end {
+            Ok(outcome) => {
+                for trouble in &outcome.troubles {
+                    self.trouble(trouble).await;
+                }
+                if outcome.capacity == Capacity::Occupied {
+                    self.lose_place();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a run was lost");
+                self.trouble(&Trouble::NonFatal(format!("a run was lost: {error}")))
+                    .await;
+            }
+        }
+        self.plugins.report_progress(self.status()).await;
+    }
+
+    async fn trouble(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::NonFatal(message) => self.plugins.report_non_fatal_error(message).await,
+            Trouble::Fatal(message) => self.stop.now(message),
+        }
+    }
+
+    /// A run's processes could not be ended, so its place is gone. Once may be chance.
+    fn lose_place(&mut self) {
+        self.occupied += 1;
+        if self.occupied >= 2 || self.occupied >= self.settings.concurrency {
+            self.stop.graceful("processes of tasks could not be ended");
+        }
+    }
+
+    fn status(&self) -> WorkerStatus {
+        WorkerStatus {
+            uptime: self.started.elapsed(),
+            host_uptime: host_uptime(),
+            idle: if self.runs.is_empty() {
+                self.idle_since.elapsed()
+            } else {
+                Duration::ZERO
+            },
+            running: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
+            resolved: self.resolved,
+        }
+    }
+}
+
+/// How long the machine has been up; zero where the kernel does not say.
+fn host_uptime() -> Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|seconds| seconds.parse::<f64>().ok());
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or_default()
+}
