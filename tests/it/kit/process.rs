@@ -1,0 +1,157 @@
+//! A process of the program, with what it prints kept in files.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+
+use super::{Home, eventually, places};
+
+/// How much of what a process printed is shown where a test fails.
+const SHOWN: usize = 16 << 10;
+
+/// A process in a group of its own. Killed with its group when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    status: Option<ExitStatus>,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts the program in a test's directory; `name` is what its output is called.
+    pub(crate) fn start<I: AsRef<OsStr>>(
+        home: &Home,
+        name: &str,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Self {
+        Self::start_with(home, name, arguments, &[])
+    }
+
+    /// The same with some more variables.
+    pub(crate) fn start_with<I: AsRef<OsStr>>(
+        home: &Home,
+        name: &str,
+        arguments: impl IntoIterator<Item = I>,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let (stdout, stderr) = (
+            home.path().join(format!("{name}.out")),
+            home.path().join(format!("{name}.err")),
+        );
+        let log = |path| File::options().create(true).append(true).open(path).unwrap();
+        let child = Command::new(places::program())
+            .args(arguments)
+            .current_dir(home.path())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HOME", home.path())
+            .env("TMPDIR", home.temporary())
+            .env("XDG_CACHE_HOME", places::cache_home())
+            .env("RUST_BACKTRACE", "1")
+            .env("RUST_LOG", "info,taskcluster_worker=debug")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log(&stdout))
+            .stderr(log(&stderr))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self {
+            name: name.to_owned(),
+            child,
+            status: None,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Ends it as a crash of the machine would: it alone, so that nothing but its end tells others of it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.status = Some(self.child.wait().unwrap());
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn runs(&mut self) -> bool {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().unwrap();
+        }
+        self.status.is_none()
+    }
+
+    /// Waits for its end, and answers its exit status; none where a signal ended it.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let what = format!("{} ends", self.name);
+        eventually(&what, async || (!self.runs()).then_some(())).await;
+        self.status.unwrap().code()
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn out(&self) -> String {
+        read(&self.stdout)
+    }
+
+    /// What it has said so far.
+    pub(crate) fn err(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// Waits until it has printed something.
+    pub(crate) async fn until_out(&mut self, text: &str) {
+        self.until(text, Self::out).await;
+    }
+
+    /// Waits until it has said something.
+    pub(crate) async fn until_err(&mut self, text: &str) {
+        self.until(text, Self::err).await;
+    }
+
+    async fn until(&mut self, text: &str, said: fn(&Self) -> String) {
+        let what = format!("{} says {text:?}", self.name);
+        eventually(&what, async || {
+            let runs = self.runs();
+            let found = said(self).contains(text);
+            assert!(runs || found, "{} ended without having said {text:?}", self.name);
+            found.then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.runs() {
+            let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            for (stream, text) in [("output", self.out()), ("log", self.err())] {
+                let from = text.ceil_char_boundary(text.len().saturating_sub(SHOWN));
+                eprintln!("---- {} of {} ----\n{}", stream, self.name, &text[from..]);
+            }
+        }
+    }
+}
+
+fn read(path: &PathBuf) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
