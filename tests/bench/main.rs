@@ -44,7 +44,9 @@ fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim());
+        let value = line
+            .and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim());
         value.unwrap_or("unknown").to_owned()
     };
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

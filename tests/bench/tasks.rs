@@ -56,7 +56,11 @@ pub(crate) async fn latency() {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for (task_id, file) in &tasks {
         let (begun, ended) = read_stamp(file);
-        let holds = |answer: &[u8]| answer.windows(task_id.len()).any(|window| window == task_id.as_bytes());
+        let holds = |answer: &[u8]| {
+            answer
+                .windows(task_id.len())
+                .any(|window| window == task_id.as_bytes())
+        };
         let claimed = tap
             .answered(|exchange| exchange.request.contains("/claim-work/") && holds(&exchange.answer))
             .unwrap();

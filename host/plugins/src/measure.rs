@@ -87,7 +87,9 @@ async fn with_machine(machine: &Machine, path: &Path, rounds: Rounds) -> Result<
         let calls = call(&prepared, rounds.calls).await?;
         Ok::<_, MeasureError>((instances, calls))
     });
-    let (instances, calls) = used.await.map_err(|error| MeasureError::Broken(error.to_string()))??;
+    let (instances, calls) = used
+        .await
+        .map_err(|error| MeasureError::Broken(error.to_string()))??;
     Ok(Measured {
         load_cold,
         loads,

@@ -153,7 +153,7 @@ fn answer(stage: &Stage, ledger: &Ledger, pick: u8, wish: Option<Event>) -> Even
         _ => Event::Hook(Ok(Verdict::Success)),
     };
     match (ledger.engine_in_flight, ledger.hook_in_flight) {
-        (true, true) if pick % 2 == 0 => engine(),
+        (true, true) if pick.is_multiple_of(2) => engine(),
         (true, true) | (false, true) => hook(),
         (true, false) => engine(),
         (false, false) => match stage {
