@@ -1,6 +1,8 @@
 # The single entry. `make demo` and `make test` do all set-up that they need: Rust, a C compiler and make are enough.
 
 CARGO ?= cargo
+# Plugins, tests and the demo look for each other there.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 PLUGINS := env exit-status artifacts livelog maxruntime
 GUEST := $(CARGO) build --locked --target wasm32-wasip2 --profile plugin
 
@@ -20,7 +22,7 @@ test-plugins: wasm-target ## The guests that misbehave.
 	$(GUEST) -p test-plugins --examples
 	sh tests/install-plugins.sh target/test-plugins --examples
 
-test: build test-plugins ## All tests.
+test: plugins test-plugins ## All tests. They build the worker themselves, with what tests need of its dependencies.
 	$(CARGO) test --locked --workspace --exclude test-plugins
 
 lint: ## Formatting and clippy, warnings as errors.
@@ -31,12 +33,11 @@ doc: ## The documentation, warnings as errors.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: plugins ## The numbers that the README quotes.
-	$(CARGO) build --locked --release
-	sh tests/install-plugins.sh target/release/plugins $(PLUGINS)
 	$(CARGO) bench --locked -p taskcluster-worker
 
 wasm-target:
-	@if command -v rustup >/dev/null; then rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2; fi
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" || rustup target add wasm32-wasip2 || \
+	    { echo "plugins are built for Rust's target wasm32-wasip2: add it with rustup, or with a package of your distribution" >&2; exit 1; }
 
 clean:
 	$(CARGO) clean
