@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 /// At most this many connections; more wait to be accepted.
 const CONNECTIONS: usize = 1024;
-/// How long a connection may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a connection may take to send the head of its next request. hyper counts the time before its first byte too, so
+/// this must be longer than clients keep connections for reuse: one that we close just as it is used again fails its call.
+const HEAD: Duration = Duration::from_secs(600);
 /// How long requests under way may take once the queue stops.
 const GRACE: Duration = Duration::from_secs(10);
 

@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod db;
+mod dependencies;
 mod open;
 mod schema;
 mod tasks;

@@ -138,9 +138,12 @@ fn redirect(content: ArtifactContent) -> Response {
     )
         .into_response();
     // A reference may have characters that a header has not: its parsed form has none of them.
-    let location = HeaderValue::from_str(&url)
-        .ok()
-        .or_else(|| HeaderValue::from_str(url::Url::parse(&url).ok()?.as_str()).ok());
+    let location = if url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        HeaderValue::from_str(&url).ok()
+    } else {
+        let parsed = url::Url::parse(&url).ok();
+        parsed.and_then(|url| HeaderValue::from_str(url.as_str()).ok())
+    };
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }

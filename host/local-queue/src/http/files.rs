@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{RawPathParams, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
@@ -55,12 +55,7 @@ impl Target {
 }
 
 /// The target of an address that is good for this.
-fn target(
-    app: &App,
-    purpose: Purpose,
-    params: &RawPathParams,
-    request: &Request,
-) -> Result<Target, Response> {
+fn target(app: &App, purpose: Purpose, params: &RawPathParams, request: &Request) -> Result<Target, Refusal> {
     let param = |wanted: &str| {
         params
             .iter()
@@ -87,20 +82,49 @@ fn target(
     {
         Ok(target)
     } else {
-        Err(refuse(StatusCode::FORBIDDEN, "AccessDenied"))
+        Err(Refusal::new(StatusCode::FORBIDDEN, "AccessDenied"))
     }
 }
 
-/// An error in the manner of S3.
-fn refuse(status: StatusCode, code: &str) -> Response {
-    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code></Error>");
-    (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+/// Why bytes are not taken or given, in the manner of S3.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    /// How many bytes there are, for who asked for others.
+    length: Option<u64>,
 }
 
-fn failed(failure: Failure) -> Response {
-    // Logs what is not the caller's business.
-    let _ = ApiError::from(failure);
-    refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            length: None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code></Error>",
+            self.code
+        );
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/xml")], body).into_response();
+        if let Some(length) = self.length {
+            insert(&mut response, header::CONTENT_RANGE, &format!("bytes */{length}"));
+        }
+        response
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        // Logs what is not the caller's business.
+        let _ = ApiError::from(failure);
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")
+    }
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
@@ -112,17 +136,18 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 
 async fn put(State(app): State<Arc<App>>, params: RawPathParams, request: Request) -> Response {
     match try_put(&app, &params, request).await {
-        Ok(response) | Err(response) => response,
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<Response, Response> {
+async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<Response, Refusal> {
     let target = target(app, Purpose::Put, params, &request)?;
     let length = text(request.headers(), header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok())
-        .ok_or_else(|| refuse(StatusCode::LENGTH_REQUIRED, "MissingContentLength"))?;
+        .ok_or_else(|| Refusal::new(StatusCode::LENGTH_REQUIRED, "MissingContentLength"))?;
     if length > MAX_PUT {
-        return Err(refuse(StatusCode::BAD_REQUEST, "EntityTooLarge"));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "EntityTooLarge"));
     }
     let content_type = text(request.headers(), header::CONTENT_TYPE);
     let content_encoding = text(request.headers(), header::CONTENT_ENCODING);
@@ -131,9 +156,9 @@ async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<
         .receive(request.into_body().into_data_stream(), length)
         .await;
     let file = received.map_err(|error| match error {
-        ReceiveError::Incomplete => refuse(StatusCode::BAD_REQUEST, "IncompleteBody"),
-        ReceiveError::Stalled => refuse(StatusCode::BAD_REQUEST, "RequestTimeout"),
-        ReceiveError::Write(error) => failed(error.into()),
+        ReceiveError::Incomplete => Refusal::new(StatusCode::BAD_REQUEST, "IncompleteBody"),
+        ReceiveError::Stalled => Refusal::new(StatusCode::BAD_REQUEST, "RequestTimeout"),
+        ReceiveError::Write(error) => Failure::from(error).into(),
     })?;
     let etag = etag(&file);
     let stored = StoredContent {
@@ -163,10 +188,10 @@ async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<
         }
         Ok(None) => {
             app.content.remove(&file).await;
-            Err(refuse(StatusCode::NOT_FOUND, "NoSuchKey"))
+            Err(Refusal::new(StatusCode::NOT_FOUND, "NoSuchKey"))
         }
         // It may have been committed all the same: what is not referred to goes at the next start.
-        Err(failure) => Err(failed(failure)),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -176,33 +201,31 @@ async fn read(State(app): State<Arc<App>>, params: RawPathParams, request: Reque
         range: request.headers().get(header::RANGE).cloned(),
         target: match target(&app, Purpose::Get, &params, &request) {
             Ok(target) => target,
-            Err(response) => return response,
+            Err(refusal) => return refusal.into_response(),
         },
     };
     match try_read(&app, wanted).await {
-        Ok(response) | Err(response) => response,
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Response> {
+async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Refusal> {
     let (stored, mut file) = open(app, wanted.target).await?;
     let range = Range::of(wanted.range.as_ref(), stored.length);
     let (status, from, length) = match range {
         Range::Whole => (StatusCode::OK, 0, stored.length),
         Range::Part { from, length } => (StatusCode::PARTIAL_CONTENT, from, length),
         Range::Unsatisfiable => {
-            let mut response = refuse(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange");
-            insert(
-                &mut response,
-                header::CONTENT_RANGE,
-                &format!("bytes */{}", stored.length),
-            );
-            return Err(response);
+            return Err(Refusal {
+                length: Some(stored.length),
+                ..Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange")
+            });
         }
     };
     file.seek(std::io::SeekFrom::Start(from))
         .await
-        .map_err(|error| failed(error.into()))?;
+        .map_err(Failure::from)?;
     let body = if wanted.method == Method::HEAD {
         Body::empty()
     } else {
@@ -226,7 +249,7 @@ async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Response> {
 }
 
 /// Opens the bytes of an artifact. Put again in between, they are somewhere else: so it looks twice.
-async fn open(app: &App, target: Target) -> Result<(StoredContent, tokio::fs::File), Response> {
+async fn open(app: &App, target: Target) -> Result<(StoredContent, tokio::fs::File), Refusal> {
     let target = Arc::new(target);
     let mut tries = 0;
     loop {
@@ -239,12 +262,12 @@ async fn open(app: &App, target: Target) -> Result<(StoredContent, tokio::fs::Fi
                 db.content(task_id, run_id, name)
             })
             .await
-            .map_err(failed)?
-            .ok_or_else(|| refuse(StatusCode::NOT_FOUND, "NoSuchKey"))?;
+            .map_err(Refusal::from)?
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "NoSuchKey"))?;
         match app.content.read(&stored.file).await {
             Ok(file) => return Ok((stored, file)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries < 2 => {}
-            Err(error) => return Err(failed(error.into())),
+            Err(error) => return Err(Failure::from(error).into()),
         }
     }
 }

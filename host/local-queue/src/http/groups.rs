@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, Router, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::{ListTaskGroupResponse, timestamp};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{
     App,
@@ -96,9 +96,14 @@ async fn dependents(call: Arc<Call>) -> Answer {
             db.dependents_page(&id, after, page.limit)
         })
         .await?;
-    let mut body = json!({ "taskId": task_id, "tasks": tasks.tasks });
+    let mut body = Map::new();
+    body.insert("taskId".to_owned(), json!(task_id));
+    body.insert("tasks".to_owned(), json!(tasks.tasks));
     if let Some(last) = tasks.next {
-        body["continuationToken"] = json!(pages::token(&last.to_string()));
+        body.insert(
+            "continuationToken".to_owned(),
+            json!(pages::token(&last.to_string())),
+        );
     }
     Ok(Json(body).into_response())
 }

@@ -9,7 +9,7 @@ use axum::{
     routing::MethodFilter,
 };
 use queue::wire::{Priority, TaskDefinition, TaskStatusResponse, timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     App,
@@ -140,9 +140,13 @@ async fn many(call: &Call, ids: Vec<String>, name: &str, show: fn(&Task) -> Valu
             Ok(found)
         })
         .await?;
-    let mut body = json!({ name: found });
+    let mut body = Map::new();
+    body.insert(name.to_owned(), Value::Array(found));
     if more {
-        body["continuationToken"] = json!(pages::token(&until.to_string()));
+        body.insert(
+            "continuationToken".to_owned(),
+            json!(pages::token(&until.to_string())),
+        );
     }
     Ok(Json(body).into_response())
 }

@@ -1,7 +1,7 @@
-//! Tasks, task groups and dependencies in the database.
+//! Tasks and task groups in the database.
 
 use chrono::{DateTime, Utc};
-use queue::wire::{Priority, Requires, RunState, RunStatus, TaskDefinition, TaskState, TaskWithStatus};
+use queue::wire::{Priority, RunStatus, TaskDefinition, TaskState, TaskWithStatus};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::Db;
@@ -14,7 +14,7 @@ use crate::{
 /// A page ends when its definitions have this many bytes, however few they are.
 const PAGE_BYTES: usize = 16 << 20;
 
-const TASK: &str = "SELECT t.task_id, t.definition, s.retries_left, s.runs, t.seq \
+pub(super) const TASK: &str = "SELECT t.task_id, t.definition, s.retries_left, s.runs, t.seq \
                     FROM tasks t JOIN states s ON s.task_id = t.task_id ";
 
 /// A page of the tasks of a group.
@@ -225,21 +225,6 @@ impl Db<'_> {
         page(&mut rows, limit)
     }
 
-    /// Tasks that depend on a task, in the order they were made.
-    pub(crate) fn dependents_page(
-        &self,
-        task_id: &str,
-        after: i64,
-        limit: u32,
-    ) -> Result<GroupPage, Failure> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "{TASK} JOIN dependencies d ON d.dependent = t.task_id \
-             WHERE d.required = ?1 AND t.seq > ?2 ORDER BY t.seq"
-        ))?;
-        let mut rows = statement.query(params![task_id, after])?;
-        page(&mut rows, limit)
-    }
-
     fn tasks(&self, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Task>, Failure> {
         let rows = self
             .connection
@@ -275,87 +260,6 @@ impl Db<'_> {
             definition.task_group_id, definition.scheduler_id
         ))))
     }
-
-    /// Writes down what a new task waits for. Answers whether it waits for anything.
-    fn depend(&self, task: &Task) -> Result<bool, Failure> {
-        let definition = &task.definition;
-        let any_outcome = definition.requires == Requires::AllResolved;
-        let mut waits = false;
-        let (mut missing, mut expiring) = (Vec::new(), Vec::new());
-        for required in &definition.dependencies {
-            let Some((expires, state)) = self.outcome(required)? else {
-                missing.push(required.as_str());
-                continue;
-            };
-            if expires < definition.deadline {
-                expiring.push(required.as_str());
-            }
-            let satisfied = match state {
-                Some(RunState::Completed) => true,
-                Some(RunState::Failed | RunState::Exception) => any_outcome,
-                Some(RunState::Pending | RunState::Running | RunState::Unknown) | None => false,
-            };
-            waits |= !satisfied;
-            self.connection
-                .prepare_cached(
-                    "INSERT INTO dependencies (dependent, required, any_outcome, satisfied) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![task.task_id, required, any_outcome, satisfied])?;
-        }
-        if missing.is_empty() && expiring.is_empty() {
-            return Ok(waits);
-        }
-        Err(Failure::Refused(ApiError::input(bad_dependencies(
-            &missing, &expiring,
-        ))))
-    }
-
-    /// When a task expires, and the state of its last run.
-    fn outcome(&self, task_id: &str) -> Result<Option<(DateTime<Utc>, Option<RunState>)>, Failure> {
-        let found: Option<(i64, String)> = self
-            .connection
-            .prepare_cached(
-                "SELECT t.expires, s.runs FROM tasks t JOIN states s ON s.task_id = t.task_id WHERE t.task_id = ?1",
-            )?
-            .query_row([task_id], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        found
-            .map(|(expires, runs)| {
-                let runs: Vec<RunStatus> = serde_json::from_str(&runs)?;
-                Ok((clock::from_millis(expires), runs.last().map(|run| run.state)))
-            })
-            .transpose()
-    }
-
-    /// Makes pending whoever waited for this task alone.
-    fn release_dependents(&self, task: &Task, now: DateTime<Utc>) -> Result<(), Failure> {
-        let completed = task.state() == TaskState::Completed;
-        let dependents: Vec<String> = self
-            .connection
-            .prepare_cached(
-                "UPDATE dependencies SET satisfied = 1 WHERE required = ?1 AND NOT satisfied AND (?2 OR any_outcome) \
-                 RETURNING dependent",
-            )?
-            .query_map(params![task.task_id, completed], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for dependent in dependents {
-            let waits: bool = self
-                .connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM dependencies WHERE dependent = ?1 AND NOT satisfied)",
-                )?
-                .query_row([&dependent], |row| row.get(0))?;
-            if waits {
-                continue;
-            }
-            if let Some(mut dependent) = self.task(&dependent)?
-                && dependent.schedule(now) == Ok(Change::Made)
-            {
-                self.save(&dependent, now)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 type Columns = (String, String, u32, String, i64);
@@ -373,7 +277,7 @@ fn into_task((task_id, definition, retries_left, runs, _): Columns) -> Result<Ta
     })
 }
 
-fn page(rows: &mut rusqlite::Rows<'_>, limit: u32) -> Result<GroupPage, Failure> {
+pub(super) fn page(rows: &mut rusqlite::Rows<'_>, limit: u32) -> Result<GroupPage, Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut tasks = Vec::new();
     let (mut bytes, mut last) = (0, None);
@@ -404,24 +308,4 @@ fn rank(priority: Priority) -> u8 {
         Priority::VeryLow => 5,
         Priority::Lowest => 6,
     }
-}
-
-fn bad_dependencies(missing: &[&str], expiring: &[&str]) -> String {
-    let list = |ids: &[&str]| ids.iter().map(|id| format!(" * {id}\n")).collect::<String>();
-    let mut message = String::new();
-    if !missing.is_empty() {
-        message += &format!(
-            "`task.dependencies` references non-existing tasks:\n{}All taskIds in `task.dependencies` **must** exist \
-             before the task is created.\n",
-            list(missing)
-        );
-    }
-    if !expiring.is_empty() {
-        message += &format!(
-            "`task.dependencies` references tasks that expire before `task.deadline`, this is not allowed, see tasks:\n\
-             {}All taskIds in `task.dependencies` **must** have `task.expires` greater than the `deadline` for this task.\n",
-            list(expiring)
-        );
-    }
-    message
 }

@@ -273,7 +273,7 @@ async fn a_claim_that_runs_out_is_retried_until_no_retries_are_left() {
 async fn tasks_are_resolved_at_their_deadline() {
     let fixture = Fixture::start().await;
     // Long enough for everything that is to come before it.
-    let soon = in_time(TimeDelta::milliseconds(1500));
+    let soon = in_time(TimeDelta::seconds(3));
     let due = |queue: &str| definition_with(queue, json!({ "deadline": soon }));
     let running = fixture.create(&due(QUEUE)).await;
     let claim = fixture.claim(QUEUE, 1).await.remove(0);

@@ -111,6 +111,51 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     );
 }
 
+#[tokio::test]
+async fn a_task_that_has_expired_is_swept_away_with_all_that_it_has() {
+    let fixture = Fixture::start().await;
+    let (claim, worker) = fixture.running().await;
+    let id = claim.status.task_id.clone();
+    let request = s3("text/plain", expires());
+    let made = worker
+        .create_artifact(&id, 0, "public/a", &request)
+        .await
+        .unwrap();
+    let CreateArtifactResponse::S3 { put_url, .. } = made else {
+        panic!("no address")
+    };
+    fixture.http.put(put_url).body("bytes").send().await.unwrap();
+    let kept = fixture.create(&definition(QUEUE)).await;
+    // A task can't expire before its deadline: so here it is years later.
+    let database = rusqlite::Connection::open(fixture.path().join("queue.sqlite")).unwrap();
+    for table in [
+        "tasks SET expires = 1 WHERE task_id",
+        "task_groups SET expires = 1 WHERE task_group_id",
+    ] {
+        database.execute(&format!("UPDATE {table} = ?1"), [&id]).unwrap();
+    }
+    drop(database);
+    let fixture = fixture.restart().await;
+    let files = || {
+        std::fs::read_dir(fixture.path().join("artifacts"))
+            .unwrap()
+            .count()
+    };
+    while files() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(fixture.root().task(&id).await.unwrap_err().is_not_found());
+    assert!(
+        fixture
+            .root()
+            .list_task_group(&id, None)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(fixture.root().task(&kept).await.is_ok());
+}
+
 /// Not a test by itself: `sigkill_loses_nothing_that_was_acknowledged` runs it in a process of its own.
 #[tokio::test]
 #[ignore = "serves until it is killed; another test runs it"]

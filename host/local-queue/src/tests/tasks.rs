@@ -62,7 +62,9 @@ async fn what_is_not_there_is_not_found() {
         assert_eq!(fixture.get(path).await.refusal(), not_found, "{path}");
     }
     let path = format!("task/{id}");
-    let wrong_method = fixture.raw(Some(&super::kit::root()), Method::DELETE, &path, None).await;
+    let wrong_method = fixture
+        .raw(Some(&super::kit::root()), Method::DELETE, &path, None)
+        .await;
     assert_eq!(wrong_method.refusal(), not_found);
     let outside = fixture.http.get(fixture.queue.root_url()).send().await.unwrap();
     assert_eq!(outside.status(), 404);
