@@ -33,7 +33,7 @@ doc: ## The documentation, warnings as errors.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: plugins ## The numbers that the README quotes.
-	$(CARGO) bench --locked -p taskcluster-worker
+	$(CARGO) bench --locked -p taskcluster-worker --bench bench
 
 wasm-target:
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" || rustup target add wasm32-wasip2 || \

@@ -10,6 +10,9 @@ use plugin_sdk::{
 
 use crate::payload::{ContentEncoding, Definition};
 
+/// A file below a folder: its path there, and the file or why it can't be had.
+pub(crate) type Entry<F> = (String, Result<F, ExtractError>);
+
 /// The worker, or what stands for it in tests.
 pub(crate) trait Host {
     type File;
@@ -19,8 +22,8 @@ pub(crate) trait Host {
     fn succeeded(&self) -> bool;
     fn file(&self, path: &str) -> Result<Self::File, ExtractError>;
     fn folder(&self, path: &str) -> Result<Self::Folder, ExtractError>;
-    /// The next file below a folder, with its path in it. An error is of one file, unless the walk can't go on.
-    fn next(&self, folder: &Self::Folder) -> Result<Option<(String, Self::File)>, ExtractError>;
+    /// The next file below a folder.
+    fn next(&self, folder: &Self::Folder) -> Result<Option<Entry<Self::File>>, ExtractError>;
     /// Queues an upload.
     fn upload(&self, name: &str, file: Self::File, definition: &Definition) -> Result<(), Error>;
     /// Waits for a queued upload; none where there is none.
@@ -58,7 +61,7 @@ impl Host for Worker<'_> {
         self.results.extract_folder(path)
     }
 
-    fn next(&self, folder: &Folder) -> Result<Option<(String, File)>, ExtractError> {
+    fn next(&self, folder: &Folder) -> Result<Option<Entry<File>>, ExtractError> {
         let entry = folder.next()?;
         Ok(entry.map(|entry| (entry.path, entry.content)))
     }

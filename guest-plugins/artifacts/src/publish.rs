@@ -126,30 +126,30 @@ impl<'a, H: Host> Publisher<'a, H> {
             Ok(folder) => folder,
             Err(error) => return self.no_such(wanted, error),
         };
-        let mut first_bad = None;
-        let mut bad = 0_usize;
         while !self.over {
             match self.host.next(&folder) {
-                Ok(Some((path, file))) => {
-                    let name = name::join(&wanted.name, &path);
-                    if !self.is_reserved(&name) {
-                        self.upload(wanted, &path, &name, file);
-                    }
-                }
+                Ok(Some((path, file))) => self.below(wanted, &path, file),
                 Ok(None) => break,
-                Err(error) if ends_walk(&error) => return self.no_such(wanted, error),
-                Err(error) => {
-                    bad += 1;
-                    first_bad.get_or_insert(error);
-                }
+                Err(error) => return self.no_such(wanted, error),
             }
         }
-        // The host does not say which files these are, so they share one error.
-        if let Some(Ok(Reason { word, message })) = first_bad.map(|error| reason(Kind::File, "it", error)) {
-            let path = &wanted.path;
-            let message =
-                format!("{bad} of the files below '{path}' can't be published; of the first: {message}");
-            self.instead(wanted, &wanted.name, Reason { word, message });
+    }
+
+    /// A file below a directory that is wanted.
+    fn below(&mut self, wanted: &Wanted, path: &str, file: Result<H::File, ExtractError>) {
+        let name = name::join(&wanted.name, path);
+        if self.is_reserved(&name) {
+            return;
+        }
+        match file {
+            Ok(file) => self.upload(wanted, path, &name, file),
+            Err(error) => {
+                let path = name::join(&wanted.path, path);
+                match reason(Kind::File, &format!("'{path}'"), error) {
+                    Ok(reason) => self.instead(wanted, &name, reason),
+                    Err(error) => self.refused(&name, wanted.need, error),
+                }
+            }
         }
     }
 
@@ -332,17 +332,6 @@ impl<'a, H: Host> Publisher<'a, H> {
                     .get_or_insert_with(|| format!("artifact {name}: {why}"));
             }
         }
-    }
-}
-
-/// Whether an error of a walk is of the walk, and not of one file.
-fn ends_walk(error: &ExtractError) -> bool {
-    match error {
-        ExtractError::Missing
-        | ExtractError::WrongKind
-        | ExtractError::NotReadable
-        | ExtractError::TooLarge => false,
-        ExtractError::Refused(error) => !matches!(error, Error::Invalid(_)),
     }
 }
 

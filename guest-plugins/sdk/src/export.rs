@@ -183,6 +183,19 @@ macro_rules! export_worker_plugin {
     };
 }
 
+/// Exports a plugin that is both a [`TaskPlugin`] and a [`WorkerPlugin`]: `export_task_and_worker_plugin!(MyPlugin);`, once
+/// in a crate. Its instance that serves the worker and those that serve runs share nothing.
+#[macro_export]
+macro_rules! export_task_and_worker_plugin {
+    ($plugin:ty) => {
+        const _: () = {
+            $crate::__export_plugin!($plugin);
+            $crate::__export_task_hooks!($plugin);
+            $crate::__export_worker_hooks!($plugin);
+        };
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_plugin {

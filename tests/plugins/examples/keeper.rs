@@ -45,7 +45,8 @@ impl TaskPlugin for Keeper {
         let folder = results.extract_folder(path).map_err(unexpected)?;
         let first = folder.next().map_err(unexpected)?;
         let first = first.ok_or_else(|| HookError::Internal(format!("{path} is empty")))?;
-        self.kept = Some((folder, first.content));
+        let file = first.content.map_err(unexpected)?;
+        self.kept = Some((folder, file));
         Ok(true)
     }
 

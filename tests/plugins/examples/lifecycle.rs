@@ -85,4 +85,4 @@ fn stop(worker: &Lifecycle, how: How, why: &str) {
     say(&format!("lifecycle: {how:?}, stopping: {}", worker.stopping()));
 }
 
-test_plugins::export_both!(Stopper);
+plugin_sdk::export_task_and_worker_plugin!(Stopper);

@@ -107,4 +107,4 @@ fn name(reason: ExceptionReason) -> &'static str {
     }
 }
 
-test_plugins::export_both!(Recorder);
+plugin_sdk::export_task_and_worker_plugin!(Recorder);

@@ -23,18 +23,6 @@ pub fn say(line: &str) {
     log::worker(Level::Info, line);
 }
 
-/// Exports a plugin that takes part both in tasks and in the worker's life.
-#[macro_export]
-macro_rules! export_both {
-    ($plugin:ty) => {
-        const _: () = {
-            plugin_sdk::__export_plugin!($plugin);
-            plugin_sdk::__export_task_hooks!($plugin);
-            plugin_sdk::__export_worker_hooks!($plugin);
-        };
-    };
-}
-
 /// Defines and exports the plugin `versioned`, in a version. It says `versioned VERSION: new-task` and
 /// `versioned VERSION: stopped`.
 #[macro_export]

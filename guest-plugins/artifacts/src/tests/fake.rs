@@ -14,13 +14,19 @@ use plugin_sdk::{
 use serde_json::Value;
 
 use super::{EXPIRES, listed};
-use crate::{host::Host, name::is_valid, payload::Definition, publish::Publisher};
+use crate::{
+    host::{Entry, Host},
+    name::is_valid,
+    payload::Definition,
+    publish::Publisher,
+};
 
-type Entry = Result<(String, &'static str), ExtractError>;
+/// What a walk answers next.
+pub(crate) type Next = Result<Entry<()>, ExtractError>;
 
 pub(crate) struct Fake {
     files: BTreeMap<&'static str, Result<(), ExtractError>>,
-    folders: BTreeMap<&'static str, Vec<Entry>>,
+    folders: BTreeMap<&'static str, Vec<Next>>,
     /// What the queue says to an upload, by name.
     answers: BTreeMap<&'static str, Error>,
     /// What `upload` and `report-error` say at once, by name.
@@ -64,12 +70,12 @@ impl Fake {
     pub(crate) fn folder(self, path: &'static str, entries: &[&str]) -> Self {
         let entries = entries
             .iter()
-            .map(|entry| Ok(((*entry).to_owned(), "")))
+            .map(|entry| Ok(((*entry).to_owned(), Ok(()))))
             .collect();
         self.folder_of(path, entries)
     }
 
-    pub(crate) fn folder_of(mut self, path: &'static str, entries: Vec<Entry>) -> Self {
+    pub(crate) fn folder_of(mut self, path: &'static str, entries: Vec<Next>) -> Self {
         self.folders.insert(path, entries);
         self
     }
@@ -110,7 +116,7 @@ impl Fake {
 
 impl Host for Fake {
     type File = ();
-    type Folder = RefCell<VecDeque<Entry>>;
+    type Folder = RefCell<VecDeque<Next>>;
 
     fn succeeded(&self) -> bool {
         self.commands_succeeded
@@ -137,9 +143,8 @@ impl Host for Fake {
         Ok(RefCell::new(entries.into()))
     }
 
-    fn next(&self, folder: &Self::Folder) -> Result<Option<(String, ())>, ExtractError> {
-        let next = folder.borrow_mut().pop_front().transpose()?;
-        Ok(next.map(|(path, _)| (path, ())))
+    fn next(&self, folder: &Self::Folder) -> Result<Option<Entry<()>>, ExtractError> {
+        folder.borrow_mut().pop_front().transpose()
     }
 
     fn upload(&self, name: &str, (): (), definition: &Definition) -> Result<(), Error> {

@@ -76,14 +76,14 @@ fn a_directory_that_can_not_be_had_is_one_error() {
 }
 
 #[test]
-fn files_of_a_directory_that_can_not_be_read_share_an_error_and_the_others_are_published() {
+fn files_of_a_directory_that_can_not_be_had_have_errors_of_their_own_and_the_others_are_published() {
     let host = Fake::new().folder_of(
         "out",
         vec![
-            Err(ExtractError::NotReadable),
-            Ok((why("a"), "")),
-            Err(ExtractError::Missing),
-            Ok((why("b"), "")),
+            Ok((why("secret"), Err(ExtractError::NotReadable))),
+            Ok((why("a"), Ok(()))),
+            Ok((why("pipe"), Err(ExtractError::WrongKind))),
+            Ok((why("b"), Ok(()))),
         ],
     );
     assert!(matches!(
@@ -91,8 +91,14 @@ fn files_of_a_directory_that_can_not_be_read_share_an_error_and_the_others_are_p
         Ok(false)
     ));
     assert_eq!(host.names(), ["out/a", "out/b"]);
-    assert_eq!(host.errors.take(), ["out file-not-readable-on-worker"]);
-    assert!(host.lines(Level::Error)[0].contains("2 of the files below 'out'"));
+    assert_eq!(
+        host.errors.take(),
+        [
+            "out/secret file-not-readable-on-worker",
+            "out/pipe invalid-resource-on-worker"
+        ]
+    );
+    assert!(host.lines(Level::Error)[0].contains("'out/secret' can't be read"));
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn a_walk_that_can_not_go_on_ends() {
     let closed = || Err(ExtractError::Refused(Error::Closed));
     let host = Fake::new().folder_of(
         "out",
-        vec![Ok((why("a"), "")), closed(), closed(), Ok((why("b"), ""))],
+        vec![Ok((why("a"), Ok(()))), closed(), Ok((why("b"), Ok(())))],
     );
     let answer = host.publish(json!([{"type": "directory", "path": "out"}]));
     assert!(matches!(&answer, Err(HookError::Internal(_))), "{answer:?}");

@@ -102,11 +102,13 @@ impl HostFolder for State {
             Ok(None) => return Ok(Ok(None)),
             Err(error) => return Ok(Err(error.into())),
         };
-        // An error here is of this entry: the walk goes on.
-        Ok(content
-            .map_err(ExtractError::from)
-            .and_then(|content| self.give(FileHandle(content)).map_err(ExtractError::Refused))
-            .map(|content| Some(Entry { path, content })))
+        // An error of the file is of this entry: the walk goes on.
+        let content = match content.map(|content| self.give(FileHandle(content))) {
+            Ok(Ok(file)) => Ok(file),
+            Ok(Err(error)) => return Ok(Err(ExtractError::Refused(error))),
+            Err(error) => Err(error.into()),
+        };
+        Ok(Ok(Some(Entry { path, content })))
     }
 
     async fn drop(&mut self, folder: Resource<FolderHandle>) -> wasmtime::Result<()> {

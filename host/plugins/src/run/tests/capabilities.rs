@@ -67,8 +67,12 @@ async fn results_works() {
             (call $extract_folder (local.get $handle) (i32.const 0) (i32.const 4) (i32.const 512)) (call $expect (i32.const 99))
             (global.set $memory (i32.load (i32.const 516)))
             (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 99))
-            (if (i64.ne (call $size (i32.load (i32.const 528))) (i64.const 4)) (then unreachable))
-            (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 1))
+            (if (i32.load8_u (i32.const 528)) (then unreachable))
+            (if (i64.ne (call $size (i32.load (i32.const 532))) (i64.const 4)) (then unreachable))
+            (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 99))
+            (if (i32.ne (i32.load (i32.const 524)) (i32.const 1)) (then unreachable))
+            (if (i32.eqz (i32.load8_u (i32.const 528))) (then unreachable))
+            (if (i32.ne (i32.load8_u (i32.const 532)) (i32.const 1)) (then unreachable))
             (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 99))
             (if (i32.load8_u (i32.const 516)) (then unreachable))
             (i32.const 288)",
@@ -86,7 +90,7 @@ async fn a_walk_is_closed_with_its_result_set_while_its_files_are_the_runs() {
         stopped: "(call $extract_folder (local.get $handle) (i32.const 0) (i32.const 4) (i32.const 512)) (call $expect (i32.const 99))
             (global.set $memory (i32.load (i32.const 516)))
             (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 99))
-            (global.set $file (i32.load (i32.const 528)))
+            (global.set $file (i32.load (i32.const 532)))
             (i32.const 288)",
         finished: "(call $next_entry (global.get $memory) (i32.const 512)) (call $expect_refused (i32.const 6))
             (call $read (global.get $file) (i32.const 512)) (call $expect (i32.const 99)) (call $ok)",
