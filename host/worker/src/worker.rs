@@ -103,6 +103,10 @@ impl Worker {
             }
             if self.runs.is_empty() {
                 self.plugins.report_idle(self.status()).await;
+                // One of them may have stopped the worker.
+                if self.stop.stopping() {
+                    break;
+                }
             }
             match self.claim(room).await {
                 Ok(claims) => {

@@ -4,14 +4,13 @@
 //! lost claim, a stop of the worker and a plugin's early failure are events of the same loop, so each of them interrupts
 //! whatever is going on. No operation is ever dropped before it is ready: it is told to hurry, and awaited.
 
+mod operations;
+
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
-use engine_api::{
-    DisposeError, Engine, EngineError, EngineErrorKind, LogSink, ResultSet, RunContext, RunKey, Sandbox,
-    SandboxBuilder, SandboxEnd,
-};
-use futures_util::{FutureExt as _, future::BoxFuture};
-use plugin_host::{HookAnswer, Phase, PluginFailure, RunPlugins, SandboxPhase};
+use engine_api::{DisposeError, Engine, RunKey, Sandbox, SandboxEnd};
+use futures_util::FutureExt as _;
+use plugin_host::{Phase, PluginFailure, RunPlugins};
 use serde_json::Value;
 use services::TaskLog;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -22,9 +21,10 @@ use super::{
     journal::{AfterResolution, Journal, Trouble},
     lease::Lease,
     resolution::{AbortReason, Exception, Resolution},
-    stage::{self, Effect, Event, Hook, Stage, Verdict},
+    stage::{self, Effect, Event, Stage, Verdict},
 };
 use crate::{observe::RunObserver, stop::StopHandle};
+use operations::{Done, Operation, panic_message};
 
 /// What a run needs, all of it made before its first stage.
 #[derive(Debug)]
@@ -125,26 +125,6 @@ struct Run {
 struct Running {
     sandbox: Arc<dyn Sandbox>,
     ended: CancellationToken,
-}
-
-/// The end of an operation, with what it produced.
-enum Done {
-    Builder(Result<Box<dyn SandboxBuilder>, EngineError>),
-    Started(Result<Arc<dyn Sandbox>, EngineError>),
-    Ended(Result<SandboxEnd, EngineError>),
-    Hook(HookAnswer),
-    Reported,
-    Disposed(Result<(), DisposeError>),
-    Panicked(Operation, String),
-}
-
-/// What an operation was, for when it panics.
-#[derive(Clone, Copy, Debug)]
-enum Operation {
-    Engine,
-    Hook,
-    Report,
-    Dispose,
 }
 
 impl Run {
@@ -356,122 +336,6 @@ impl Run {
         }
     }
 
-    fn new_builder(&mut self) {
-        let engine = self.engine.clone();
-        let context = RunContext {
-            key: self.key.clone(),
-            log: self.log.clone() as Arc<dyn LogSink>,
-        };
-        let payload = self.payload.engine.clone().unwrap_or_default();
-        let cancel = self.cancel_engine.clone();
-        self.spawn(Operation::Engine, async move {
-            Done::Builder(engine.new_builder(context, payload, &cancel).await)
-        });
-    }
-
-    fn start_sandbox(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        let cancel = self.cancel_engine.clone();
-        self.spawn(Operation::Engine, async move {
-            let builder = match held {
-                Held::Builder(phase) => phase.end(),
-                Held::Nothing | Held::Results(_) => None,
-            };
-            Done::Started(match builder {
-                Some(builder) => builder.start(&cancel).await,
-                None => Err(EngineError::new(
-                    EngineErrorKind::Internal,
-                    "there is no builder to start",
-                )),
-            })
-        });
-    }
-
-    fn wait_for_sandbox(&mut self) {
-        let running = self.sandbox.clone();
-        let cancel = self.cancel_engine.clone();
-        self.spawn(Operation::Engine, async move {
-            Done::Ended(match running {
-                Some(running) => running.sandbox.wait(&cancel).await,
-                None => Err(EngineError::new(
-                    EngineErrorKind::Internal,
-                    "there is no sandbox to wait for",
-                )),
-            })
-        });
-    }
-
-    fn call(&mut self, hook: Hook) {
-        let plugins = self.plugins.clone();
-        let future: BoxFuture<'static, HookAnswer> = match hook {
-            Hook::NewTask => {
-                let payloads = self.payload.plugins.clone();
-                Box::pin(async move { plugins.new_task(payloads).await })
-            }
-            Hook::BuildSandbox => self.call_build_sandbox(plugins),
-            Hook::Started => self.call_started(plugins),
-            Hook::Stopped => self.call_stopped(plugins),
-            Hook::Finished { success } => Box::pin(async move { plugins.finished(success).await }),
-            Hook::Exception(exception) => {
-                Box::pin(async move { plugins.exception(exception.plugin_reason()).await })
-            }
-        };
-        self.spawn(Operation::Hook, async move { Done::Hook(future.await) });
-    }
-
-    fn call_build_sandbox(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
-        match &self.held {
-            // The phase ends when the builder is started or discarded, on which the next stage waits for this hook.
-            Held::Builder(phase) => {
-                let phase = phase.clone();
-                Box::pin(async move { plugins.build_sandbox(phase).await })
-            }
-            Held::Nothing | Held::Results(_) => no_such("builder"),
-        }
-    }
-
-    fn call_started(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
-        let Some(Running { sandbox, ended }) = self.sandbox.clone() else {
-            return no_such("sandbox");
-        };
-        let first_failure = self.failures.0.clone();
-        Box::pin(async move {
-            let phase = Phase::new(sandbox);
-            let answer = plugins
-                .started(SandboxPhase {
-                    sandbox: phase.clone(),
-                    ended,
-                    first_failure,
-                })
-                .await;
-            phase.end();
-            answer
-        })
-    }
-
-    fn call_stopped(&self, plugins: Arc<RunPlugins>) -> BoxFuture<'static, HookAnswer> {
-        let Held::Results(results) = &self.held else {
-            return no_such("result set");
-        };
-        let results: Arc<dyn ResultSet> = results.clone();
-        Box::pin(async move {
-            let phase = Phase::new(results);
-            let answer = plugins.stopped(phase.clone()).await;
-            phase.end();
-            answer
-        })
-    }
-
-    /// Adds an operation to those that the loop waits for. A panic in it is its answer.
-    fn spawn(&mut self, operation: Operation, future: impl Future<Output = Done> + Send + 'static) {
-        self.operations.spawn(async move {
-            match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(done) => done,
-                Err(panic) => Done::Panicked(operation, panic_message(&*panic)),
-            }
-        });
-    }
-
     fn note(&self, stage: &Stage) {
         tracing::debug!(run = %self.key, stage = stage.name(), "stage");
         self.observer.stage(&self.key, stage.name());
@@ -535,27 +399,4 @@ impl Run {
 struct Aborts {
     lost: bool,
     stopped: bool,
-}
-
-/// A hook that the stage machine can't ask for at this point.
-fn no_such(what: &'static str) -> BoxFuture<'static, HookAnswer> {
-    let failure = PluginFailure {
-        plugin: "worker".to_owned(),
-        kind: plugin_host::HookErrorKind::Internal,
-        message: format!("a hook was called without its {what}"),
-    };
-    Box::pin(async move {
-        HookAnswer {
-            success: false,
-            failures: vec![failure],
-        }
-    })
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
