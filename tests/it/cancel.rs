@@ -38,7 +38,7 @@ async fn a_canceled_task_is_killed_before_its_command_ends() {
     for pid in pids {
         eventually("the command is gone", async || (!alive(pid)).then_some(())).await;
     }
-    worker.until_err("run over").await;
+    worker.until_err("resolution=exception/canceled").await;
     let status = scene.status(&task_id).await;
     assert_eq!((status.state, status.runs.len()), (TaskState::Exception, 1));
     assert_eq!(status.runs[0].reason_resolved.as_deref(), Some("canceled"));
@@ -113,7 +113,7 @@ async fn a_task_is_ended_when_its_deadline_has_passed() {
         &Expected::exception("deadline-exceeded"),
     )
     .await;
-    worker.until_err("run over").await;
+    worker.until_err("resolution=exception/deadline-exceeded").await;
     let status = scene.status(&task_id).await;
     assert_eq!((status.state, status.runs.len()), (TaskState::Exception, 1));
 }

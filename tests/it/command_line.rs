@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kit::{Home, Plugin, Process},
-    named_by_tests::{ARTIFACTS, ENV, EXIT_STATUS, LIVELOG, MAXRUNTIME, UNGRANTED},
+    named_by_tests::{ARTIFACTS, ENV, EXIT_STATUS, LIFECYCLE, LIVELOG, MAXRUNTIME, UNGRANTED},
 };
 
 /// Runs a command to its end: exit status, output, log.
@@ -97,7 +97,7 @@ async fn a_wrong_command_line_is_the_users_error() {
     for arguments in [&["wrok"][..], &["work"], &["queue", "--listen", "nowhere"], &[]] {
         let (status, _, err) = command(&home, arguments).await;
         assert_eq!(status, Some(2), "{arguments:?}\n{err}");
-        assert!(err.contains("Usage"), "{arguments:?}\n{err}");
+        assert!(err.contains("--help"), "{arguments:?}\n{err}");
     }
     let (status, out, _) = command(&home, &["--version"]).await;
     assert_eq!(
@@ -115,7 +115,7 @@ async fn plugins_are_listed_with_what_they_need() {
     for (name, needs) in [
         (ENV, "needs environment"),
         (EXIT_STATUS, "needs no grants"),
-        (ARTIFACTS, "needs artifacts, results"),
+        (ARTIFACTS, "needs results, artifacts"),
         (LIVELOG, "needs artifacts, task-log"),
         (MAXRUNTIME, "needs kill"),
     ] {
@@ -132,7 +132,10 @@ async fn plugins_are_listed_with_what_they_need() {
         (&env["capabilities"], &env["verdict"]["kind"]),
         (&json!(["environment"]), &json!("loaded"))
     );
-    assert_eq!(env["exports"], json!(["plugin", "task-hooks"]));
+    let exports = env["exports"].as_array().unwrap();
+    assert!(
+        exports.len() == 2 && exports.contains(&json!("plugin")) && exports.contains(&json!("task-hooks"))
+    );
     assert_eq!(env["sha256"].as_str().map(str::len), Some(64));
 }
 
@@ -195,6 +198,34 @@ async fn a_plugin_is_checked_by_a_config() {
     config("kill");
     let (status, out, err) = command(&home, &["plugin", "check", "--config", "worker.yml", file]).await;
     assert_eq!((status, &*out), (Some(0), "ungranted.wasm: yes\n"), "{err}");
+}
+
+#[tokio::test]
+async fn every_capability_is_refused_where_it_is_not_granted() {
+    let home = Home::new();
+    let lifecycle = Plugin::misbehaving(LIFECYCLE, &["lifecycle"]);
+    for plugin in Plugin::all_ordinary().into_iter().chain([lifecycle]) {
+        // All that it needs but one, for each.
+        for lacking in &plugin.grants {
+            let granted: Vec<_> = plugin.grants.iter().filter(|grant| *grant != lacking).collect();
+            let config = json!({
+                "taskcluster": {"embedded": {"directory": "queue"}},
+                "worker": {"taskQueueId": "test/it", "directory": "state"},
+                "plugins": {&*plugin.name: {"grants": granted}},
+            });
+            std::fs::write(home.path().join("worker.yml"), config.to_string()).unwrap();
+            let file = plugin.file.to_str().unwrap();
+            let arguments = ["plugin", "check", "--json", "--config", "worker.yml", file];
+            let (status, out, err) = command(&home, &arguments).await;
+            assert_eq!(status, Some(1), "{} without {lacking}\n{err}", plugin.name);
+            let reports: Value = serde_json::from_str(&out).unwrap();
+            let verdict = &reports[0]["verdict"];
+            assert_eq!(verdict["reason"], "not-granted", "{verdict}");
+            let message = verdict["message"].as_str().unwrap();
+            let needs = format!("plugin {} needs the capability {lacking},", plugin.name);
+            assert!(message.contains(&needs), "{message}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{Plugin, Scene, WorkerProcess},
+    kit::{Call, Plugin, Proxy, Scene, WorkerProcess},
     named_by_tests::{LIFECYCLE, RECORDER},
 };
 
@@ -137,9 +137,11 @@ async fn plugins_hear_of_the_workers_life() {
 #[tokio::test]
 async fn a_plugin_stops_a_worker_that_has_nothing_to_do() {
     let scene = Scene::new().await;
+    let proxy = Proxy::start(scene.queue().address()).await;
     let mut worker = scene
         .worker()
         .mock()
+        .through(&proxy)
         .plugin(Plugin::misbehaving(LIFECYCLE, &["lifecycle"]))
         .set("/plugins/lifecycle", json!({"config": {"idleMs": 0}}))
         .start();
@@ -147,4 +149,9 @@ async fn a_plugin_stops_a_worker_that_has_nothing_to_do() {
         .until_err("lifecycle: StopGracefully, stopping: true")
         .await;
     assert_eq!(worker.ended().await, Some(0));
+    assert_eq!(
+        proxy.seen(Call::Claim),
+        0,
+        "it asked for work after it was stopped"
+    );
 }

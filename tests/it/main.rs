@@ -23,6 +23,8 @@ mod commands;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod embedded_queue;
+#[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod exit_status;

@@ -5,7 +5,7 @@ use std::fs;
 use queue::wire::TaskState;
 use serde_json::json;
 
-use crate::kit::{Scene, cgroups_of, eventually, files_below, listening_ports, mounts_below};
+use crate::kit::{Scene, cgroup_name, cgroups_of, eventually, files_below, listening_ports, mounts_below};
 
 const TASKS: usize = 100;
 
@@ -51,6 +51,10 @@ async fn a_hundred_tasks_complete_eight_at_a_time_and_leave_nothing() {
     let last = scene.create_task(&payload).await;
     assert_eq!(worker.ended().await, Some(0));
     assert_eq!(scene.status(&last).await.state, TaskState::Completed);
+    assert_eq!(
+        cgroups_of(&cgroup_name(&worker.directory().join("tasks"))),
+        Vec::<std::path::PathBuf>::new()
+    );
     for task_id in tasks.iter().chain([&last]) {
         assert_eq!(cgroups_of(task_id), Vec::<std::path::PathBuf>::new());
     }

@@ -47,10 +47,23 @@ fn expected(hook: &str, how: &str) -> Expected {
     }
 }
 
+/// How long hooks of the guest that misbehaves may take.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// So long that no machine is too slow for what ends by itself.
+    Long,
+    /// So short that what does not end is soon ended.
+    Short,
+}
+
 /// A worker with the guest that misbehaves, under limits that it soon meets, and one that records every hook.
-fn worker(scene: &Scene) -> WorkerOptions<'_> {
+fn worker(scene: &Scene, patience: Patience) -> WorkerOptions<'_> {
+    let (cpu, hook) = match patience {
+        Patience::Long => (20_000, 60_000),
+        Patience::Short => (300, 1500),
+    };
     let limits = json!({
-        "memoryBytes": 8 << 20, "handles": 100, "cpuMs": 200, "hookMs": 500, "logLines": 50, "logBytes": 100_000,
+        "memoryBytes": 8 << 20, "handles": 100, "logLines": 50, "logBytes": 100_000, "cpuMs": cpu, "hookMs": hook,
     });
     scene
         .worker()
@@ -67,9 +80,9 @@ fn order(hook: &str, how: &str) -> Value {
 
 /// Lets the plugin misbehave in every hook, and checks what becomes of each task, what the other plugin heard of it, and that
 /// the worker goes on.
-async fn check_in_every_hook(ways: &[&str]) {
+async fn check_in_every_hook(patience: Patience, ways: &[&str]) {
     let scene = Scene::new().await;
-    let mut worker = worker(&scene).start();
+    let mut worker = worker(&scene, patience).start();
     let mut tasks = Vec::new();
     for how in ways {
         for hook in HOOKS {
@@ -109,50 +122,55 @@ async fn check_in_every_hook(ways: &[&str]) {
 
 #[tokio::test]
 async fn a_plugin_that_ends_itself_ends_one_run() {
-    check_in_every_hook(&["trap", "panic", "exit", "recurse"]).await;
+    check_in_every_hook(Patience::Long, &["trap", "panic", "exit", "recurse"]).await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_computes_or_sleeps_without_end_ends_one_run() {
-    check_in_every_hook(&["loop", "sleep"]).await;
+    check_in_every_hook(Patience::Short, &["loop", "sleep"]).await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_takes_all_it_can_get_ends_one_run() {
-    check_in_every_hook(&["eat-memory", "hoard-handles"]).await;
+    check_in_every_hook(Patience::Long, &["eat-memory", "hoard-handles"]).await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_keeps_what_it_was_lent_ends_one_run() {
-    check_in_every_hook(&["keep-handle", "use-kept-handle"]).await;
+    check_in_every_hook(Patience::Long, &["keep-handle", "use-kept-handle"]).await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_writes_without_end_is_cut_short() {
-    check_in_every_hook(&["flood-log", "flood-output"]).await;
+    check_in_every_hook(Patience::Long, &["flood-log", "flood-output"]).await;
 }
 
 #[tokio::test]
 async fn every_error_of_a_plugin_has_its_reason() {
-    check_in_every_hook(&[
-        "malformed-payload",
-        "resource-unavailable",
-        "intermittent-task",
-        "internal",
-        "fatal",
-    ])
+    check_in_every_hook(
+        Patience::Long,
+        &[
+            "malformed-payload",
+            "resource-unavailable",
+            "intermittent-task",
+            "internal",
+            "fatal",
+        ],
+    )
     .await;
 }
 
 #[tokio::test]
 async fn a_plugin_fails_a_task_by_a_word() {
-    check_in_every_hook(&["false"]).await;
+    check_in_every_hook(Patience::Long, &["false"]).await;
 }
 
 #[tokio::test]
 async fn the_messages_name_the_plugin_the_limit_and_the_key_in_the_config() {
     let scene = Scene::new().await;
-    let mut worker = worker(&scene).plugin(Plugin::ordinary(LIVELOG)).start();
+    let mut worker = worker(&scene, Patience::Short)
+        .plugin(Plugin::ordinary(LIVELOG))
+        .start();
     for (how, key) in [
         ("loop", "cpuMs"),
         ("sleep", "hookMs"),
@@ -174,7 +192,7 @@ async fn the_messages_name_the_plugin_the_limit_and_the_key_in_the_config() {
 #[tokio::test]
 async fn what_becomes_of_a_plugin_that_is_not_required_is_a_warning() {
     let scene = Scene::new().await;
-    let _worker = worker(&scene)
+    let _worker = worker(&scene, Patience::Short)
         .set("/plugins/misbehave/required", json!(false))
         .plugin(Plugin::ordinary(LIVELOG))
         .start();
@@ -191,7 +209,7 @@ async fn what_becomes_of_a_plugin_that_is_not_required_is_a_warning() {
 #[tokio::test]
 async fn an_error_while_the_sandbox_runs_ends_it() {
     let scene = Scene::new().await;
-    let _worker = worker(&scene).start();
+    let _worker = worker(&scene, Patience::Short).start();
     let forever = |how: &str| json!({"steps": ["forever"], "misbehave": {"hook": "started", "how": how}});
     check_all(
         &scene,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_compression::tokio::bufread::GzipDecoder;
 use queue::{
     ClientOptions, CredentialsHandle, Queue,
-    wire::{Artifact, ArtifactContent, RunStatus, TaskState, TaskStatus},
+    wire::{Artifact, ArtifactContent, Credentials, RunStatus, TaskState, TaskStatus},
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -28,16 +28,16 @@ pub(crate) struct Fetched {
 
 impl Client {
     pub(crate) fn new(queue: &QueueProcess) -> Self {
+        Self::at(queue.root_url(), queue.credentials())
+    }
+
+    /// A client of any queue.
+    pub(crate) fn at(root_url: &str, credentials: Credentials) -> Self {
         // Only the second call fails.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = queue::http_client().unwrap();
-        let credentials = CredentialsHandle::new(queue.credentials());
-        let client = Queue::new(
-            http.clone(),
-            queue.root_url(),
-            credentials,
-            ClientOptions::default(),
-        );
+        let credentials = CredentialsHandle::new(credentials);
+        let client = Queue::new(http.clone(), root_url, credentials, ClientOptions::default());
         Self {
             queue: client.unwrap(),
             http,
@@ -111,46 +111,40 @@ impl Client {
 
     /// What is at an address.
     pub(crate) async fn get(&self, url: &str) -> Fetched {
-        let answer = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .error_for_status()
-            .unwrap();
+        self.try_get(url).await.unwrap()
+    }
+
+    async fn try_get(&self, url: &str) -> reqwest::Result<Fetched> {
+        let answer = self.http.get(url).send().await?.error_for_status()?;
         let header = |name: &str| {
             let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
         let (content_type, is_gzip) = (header("content-type"), header("content-encoding") == "gzip");
-        let bytes = answer.bytes().await.unwrap();
+        let bytes = answer.bytes().await?;
         let mut text = String::new();
         if is_gzip {
             GzipDecoder::new(&*bytes).read_to_string(&mut text).await.unwrap();
         } else {
             text.push_str(std::str::from_utf8(&bytes).unwrap());
         }
-        Fetched {
+        Ok(Fetched {
             text,
             content_type,
             is_gzip,
-        }
+        })
     }
 
     /// The whole log of the latest run of a task. That of an exception is stored after it was reported.
     pub(crate) async fn log(&self, task_id: &str) -> String {
-        let url = eventually(&format!("the log of {task_id} is stored"), async || {
-            match self
-                .queue
-                .latest_artifact(task_id, "public/logs/live_backing.log")
-                .await
-            {
-                Ok(ArtifactContent::S3 { url }) => Some(url),
+        let name = "public/logs/live_backing.log";
+        eventually(&format!("the log of {task_id} is stored"), async || {
+            match self.queue.latest_artifact(task_id, name).await {
+                // An artifact is there before its bytes are.
+                Ok(ArtifactContent::S3 { url }) => Some(self.try_get(&url).await.ok()?.text),
                 _ => None,
             }
         })
-        .await;
-        self.get(&url).await.text
+        .await
     }
 }

@@ -11,7 +11,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use super::processes_of;
+use super::{cgroup_name, cgroups_of, processes_of};
 
 /// How long processes of a killed worker have to be gone.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -46,6 +46,16 @@ impl Home {
     }
 }
 
+/// Removes the cgroups of a worker that was killed.
+fn remove_cgroups(tasks: &Path) {
+    for group in cgroups_of(&cgroup_name(tasks)) {
+        for run in std::fs::read_dir(&group).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(run.path());
+        }
+        let _ = std::fs::remove_dir(group);
+    }
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
         // Supervisors whose worker was killed are ending their tasks by themselves; what is left then is killed.
@@ -55,6 +65,9 @@ impl Drop for Home {
         }
         for (pid, _) in self.processes() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        for folder in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            remove_cgroups(&folder.path().join("tasks"));
         }
         debug_assert!(self.directory.path().exists());
     }

@@ -17,11 +17,14 @@ mod worker_process;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use client::Client;
 pub(crate) use definition::{Definition, shell};
 pub(crate) use home::Home;
 pub(crate) use outcome::{Expected, check, check_all};
 pub(crate) use places::{Plugin, repository};
-pub(crate) use probe::{alive, cgroups_of, files_below, listening_ports, mounts_below, processes_of};
+pub(crate) use probe::{
+    alive, cgroup_name, cgroups_of, files_below, listening_ports, mounts_below, processes_of,
+};
 pub(crate) use process::Process;
 pub(crate) use proxy::{Call, Fault, Proxy};
 pub(crate) use queue_process::QueueProcess;

@@ -60,6 +60,18 @@ pub(crate) fn listening_ports(pid: i32) -> Vec<u16> {
     ports
 }
 
+/// The name of the cgroup of a worker of the native engine that keeps the folders of its tasks there.
+pub(crate) fn cgroup_name(tasks: &Path) -> String {
+    // 64-bit FNV-1a.
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = tasks
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, step);
+    format!("taskcluster-worker-{hash:016x}")
+}
+
 /// The cgroups (version 2) whose names contain a text.
 pub(crate) fn cgroups_of(mark: &str) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

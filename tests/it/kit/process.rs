@@ -24,8 +24,15 @@ pub(crate) struct Process {
     name: String,
     child: Child,
     status: Option<ExitStatus>,
-    stdout: PathBuf,
-    stderr: PathBuf,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// A file with what a process has printed, after what its predecessors of that name had.
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    from: usize,
 }
 
 impl Process {
@@ -45,11 +52,8 @@ impl Process {
         arguments: impl IntoIterator<Item = I>,
         variables: &[(&str, &str)],
     ) -> Self {
-        let (stdout, stderr) = (
-            home.path().join(format!("{name}.out")),
-            home.path().join(format!("{name}.err")),
-        );
-        let log = |path| File::options().create(true).append(true).open(path).unwrap();
+        let stdout = Output::new(home.path().join(format!("{name}.out")));
+        let stderr = Output::new(home.path().join(format!("{name}.err")));
         let child = Command::new(places::program())
             .args(arguments)
             .current_dir(home.path())
@@ -62,8 +66,8 @@ impl Process {
             .env("RUST_LOG", "info,taskcluster_worker=debug")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
-            .stdout(log(&stdout))
-            .stderr(log(&stderr))
+            .stdout(stdout.file())
+            .stderr(stderr.file())
             .process_group(0)
             .spawn()
             .unwrap();
@@ -107,12 +111,12 @@ impl Process {
 
     /// What it has printed so far.
     pub(crate) fn out(&self) -> String {
-        read(&self.stdout)
+        self.stdout.text()
     }
 
     /// What it has said so far.
     pub(crate) fn err(&self) -> String {
-        read(&self.stderr)
+        self.stderr.text()
     }
 
     /// Waits until it has printed something.
@@ -152,6 +156,22 @@ impl Drop for Process {
     }
 }
 
-fn read(path: &PathBuf) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+impl Output {
+    fn new(path: PathBuf) -> Self {
+        let from = fs::read(&path).unwrap_or_default().len();
+        Self { path, from }
+    }
+
+    fn file(&self) -> File {
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .unwrap()
+    }
+
+    fn text(&self) -> String {
+        let all = fs::read(&self.path).unwrap_or_default();
+        String::from_utf8_lossy(all.get(self.from..).unwrap_or_default()).into_owned()
+    }
 }

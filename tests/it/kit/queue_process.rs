@@ -67,9 +67,6 @@ impl QueueProcess {
 }
 
 async fn start(home: &Home, directory: &Path, listen: &str, claim_timeout: &str) -> (Process, String) {
-    let log = home.path().join("queue.out");
-    // A restarted queue goes on in the same file: only what is new counts.
-    let before = std::fs::read_to_string(&log).unwrap_or_default().len();
     let arguments = [
         "queue",
         "--listen",
@@ -88,12 +85,10 @@ async fn start(home: &Home, directory: &Path, listen: &str, claim_timeout: &str)
     );
     let root_url = super::eventually("the queue says where it listens", async || {
         let out = process.out();
-        let said = out[before..]
-            .lines()
-            .find_map(|line| line.strip_prefix("root URL:"));
+        let said = out.lines().find_map(|line| line.strip_prefix("root URL:"));
         assert!(said.is_some() || process.runs(), "the queue did not start");
         // The line after it says that this one is whole.
-        let whole = out[before..].contains("credentials:");
+        let whole = out.contains("credentials:");
         said.filter(|_| whole).map(|url| url.trim().to_owned())
     })
     .await;

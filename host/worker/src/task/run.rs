@@ -1,4 +1,4 @@
-//! Performs what [`stage`](super::stage) decides: calls engine and plugins, reports, disposes.
+//! Performs what [`stage`] decides: calls engine and plugins, reports, disposes.
 //!
 //! One loop owns a run. Everything that takes time is an operation in a set that the loop owns; an operation's end, a
 //! lost claim, a stop of the worker and a plugin's early failure are events of the same loop, so each of them interrupts
