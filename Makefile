@@ -23,7 +23,8 @@ test-plugins: wasm-target ## The guests that misbehave.
 	sh tests/install-plugins.sh target/test-plugins --examples
 
 test: plugins test-plugins ## All tests. They build the worker themselves, with what tests need of its dependencies.
-	$(CARGO) test --locked --workspace --exclude test-plugins
+	$(CARGO) test --locked --workspace --exclude test-plugins --doc
+	$(CARGO) test --locked --workspace --exclude test-plugins --tests --examples
 
 lint: ## Formatting and clippy, warnings as errors.
 	$(CARGO) fmt --all --check

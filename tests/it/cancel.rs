@@ -1,4 +1,5 @@
-//! Runs that the queue resolves while they run. The worker hears of it at its next reclaim.
+//! Runs that the queue resolves while they run. The worker hears of it when it asks for the state of its tasks, or at its next
+//! reclaim.
 
 use chrono::{TimeDelta, Utc};
 use queue::wire::TaskState;
@@ -6,8 +7,8 @@ use serde_json::json;
 
 use crate::{
     kit::{
-        Call, Definition, Expected, Plugin, Proxy, Scene, alive, check, check_all, eventually, files_below,
-        shell, written,
+        Call, Definition, Expected, Fault, Plugin, Proxy, Scene, alive, check, check_all, eventually,
+        files_below, shell, written,
     },
     named_by_tests::LIVELOG,
 };
@@ -56,6 +57,53 @@ async fn a_canceled_task_is_killed_before_its_command_ends() {
 }
 
 #[tokio::test]
+async fn a_cancel_is_noticed_long_before_the_claim_is_renewed() {
+    let scene = Scene::new().await;
+    let proxy = Proxy::start(scene.queue().address()).await;
+    let mut worker = scene
+        .worker()
+        .mock()
+        .through(&proxy)
+        .concurrency(2)
+        .set("/queue/statusInterval", json!("50ms"))
+        .start();
+    let forever = json!({"steps": ["forever"]});
+    let (canceled, other) = (
+        scene.create_task(&forever).await,
+        scene.create_task(&forever).await,
+    );
+    worker.until_stage(&canceled, "running").await;
+    worker.until_stage(&other, "running").await;
+    scene.queue.cancel_task(&canceled).await.unwrap();
+    worker.until_err("resolution=exception/canceled").await;
+    assert_eq!(proxy.seen(Call::Reclaim), 0);
+    // One request asks for all of them.
+    let before = proxy.seen(Call::Statuses);
+    proxy.until_seen(Call::Statuses, before + 2).await;
+    assert_eq!(scene.status(&other).await.state, TaskState::Running);
+    assert_eq!(worker.err().matches("run over").count(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_may_not_ask_for_the_state_of_tasks_says_so_once_and_goes_on() {
+    let scene = Scene::with_claims_of("3s").await;
+    let proxy = Proxy::start(scene.queue().address()).await;
+    proxy.fault(Call::Statuses, Fault::Status(403), usize::MAX);
+    let mut worker = scene
+        .worker()
+        .mock()
+        .through(&proxy)
+        .set("/queue/statusInterval", json!("50ms"))
+        .start();
+    let task_id = scene.create_task(&json!({"steps": ["forever"]})).await;
+    worker.until_stage(&task_id, "running").await;
+    proxy.until_struck(3).await;
+    scene.queue.cancel_task(&task_id).await.unwrap();
+    worker.until_err("resolution=exception/canceled").await;
+    assert_eq!(worker.err().matches("queue:status:*").count(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_reported_of_a_run_that_the_queue_has_resolved() {
     let scene = Scene::with_claims_of("3s").await;
     let proxy = Proxy::start(scene.queue().address()).await;
@@ -71,7 +119,7 @@ async fn nothing_is_reported_of_a_run_that_the_queue_has_resolved() {
 #[tokio::test]
 async fn a_report_that_comes_too_late_changes_nothing() {
     let scene = Scene::new().await;
-    let mut worker = scene.worker().start();
+    let mut worker = scene.worker().set("/queue/statusInterval", json!("1h")).start();
     let gate = scene.home().path().join("gate");
     let task_id = scene
         .create_task(&shell(&format!(
@@ -81,7 +129,7 @@ async fn a_report_that_comes_too_late_changes_nothing() {
         .await;
     worker.until_stage(&task_id, "running").await;
     scene.queue.cancel_task(&task_id).await.unwrap();
-    // Its claim is long, so the worker does not know: the task completes, and the report is refused.
+    // Its claim is long, and it does not ask: the worker does not know: the task completes, and the report is refused.
     std::fs::write(&gate, "").unwrap();
     worker.until_err("run over").await;
     assert_eq!(

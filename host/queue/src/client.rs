@@ -19,8 +19,8 @@ use crate::{
     retry::{Pauses, Retry},
     wire::{
         ArtifactContent, ClaimWorkRequest, ClaimWorkResponse, CreateArtifactRequest, CreateArtifactResponse,
-        ListArtifactsResponse, ListTaskGroupResponse, PendingTasksResponse, ReclaimResponse, TaskDefinition,
-        TaskExceptionRequest, TaskStatusResponse,
+        ListArtifactsResponse, ListTaskGroupResponse, PendingTasksResponse, ReclaimResponse, StatusesRequest,
+        StatusesResponse, TaskDefinition, TaskExceptionRequest, TaskStatusResponse,
     },
 };
 
@@ -146,6 +146,18 @@ impl Queue {
     /// 404 where there is none.
     pub async fn status(&self, task_id: &str) -> Result<TaskStatusResponse, CallError> {
         self.get(path(&["task", task_id, "status"])).await
+    }
+
+    /// The state of up to 1000 tasks. Those that are not there are left out.
+    ///
+    /// # Errors
+    /// See [`CallError`]; 403 where the scope is missing for any of them.
+    pub async fn statuses(&self, task_ids: &[String]) -> Result<StatusesResponse, CallError> {
+        let request = StatusesRequest {
+            task_ids: task_ids.to_vec(),
+        };
+        self.send(Method::POST, path(&["tasks", "status"]), Some(&request))
+            .await
     }
 
     /// A page of the tasks of a group.

@@ -17,8 +17,8 @@ pub use artifact::{
 pub use credentials::Credentials;
 pub use status::{
     ClaimWorkRequest, ClaimWorkResponse, ListTaskGroupResponse, PendingTasksResponse, ReclaimResponse,
-    RunState, RunStatus, TaskClaim, TaskExceptionRequest, TaskState, TaskStatus, TaskStatusResponse,
-    TaskWithStatus,
+    RunState, RunStatus, StatusOfTask, StatusesRequest, StatusesResponse, TaskClaim, TaskExceptionRequest,
+    TaskState, TaskStatus, TaskStatusResponse, TaskWithStatus,
 };
 pub use task::{Priority, Requires, TaskDefinition, TaskMetadata};
 

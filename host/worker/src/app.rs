@@ -20,6 +20,7 @@ use crate::{
     credentials_file,
     launch::{Launcher, LauncherParts},
     root::{EmbeddedOptions, EmbeddedQueue, Root, WorkOptions},
+    status_poll::StatusPoll,
     stop::StopHandle,
     worker::{WorkSettings, Worker},
 };
@@ -180,6 +181,7 @@ async fn with_plugins(
     })
     .await?;
     let plugins = Arc::new(plugins);
+    let status_poll = StatusPoll::begin(foundation.queue.clone(), config.queue.status_interval.duration());
     let launcher = Launcher::new(LauncherParts {
         queue: foundation.queue.clone(),
         http: foundation.http.clone(),
@@ -190,6 +192,7 @@ async fn with_plugins(
         live_log,
         max_log_bytes: config.worker.max_log_bytes,
         worker: Arc::new(worker),
+        watched: status_poll.watched().clone(),
         observer: options.observer,
         stop: stop.clone(),
     })
@@ -204,6 +207,7 @@ async fn with_plugins(
         }
         Err(error) => Err(error.into()),
     };
+    status_poll.end().await;
     plugins.shutdown().await;
     worked
 }

@@ -204,6 +204,8 @@ pub(crate) struct QueueConfig {
     pub(crate) call_timeout: Period,
     /// The same of `claimWork`, which the queue holds for 20 s while nothing is pending.
     pub(crate) claim_timeout: Period,
+    /// How often it is asked whether running tasks were canceled: in one request for all of them.
+    pub(crate) status_interval: Period,
 }
 
 /// Where tasks are claimed.
@@ -343,6 +345,7 @@ impl Default for QueueConfig {
         Self {
             call_timeout: options.call_timeout.into(),
             claim_timeout: options.claim_timeout.into(),
+            status_interval: Period::seconds(15),
         }
     }
 }

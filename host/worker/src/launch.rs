@@ -19,6 +19,7 @@ use crate::{
     observe::RunObserver,
     payload::{MergeError, PayloadSchema},
     ports::{QueueArtifacts, RunLog},
+    status_poll::Watched,
     stop::StopHandle,
     task::{
         journal::Trouble,
@@ -69,6 +70,8 @@ pub(crate) struct LauncherParts {
     pub(crate) max_log_bytes: u64,
     /// What plugins are told of the worker.
     pub(crate) worker: Arc<WorkerInfo>,
+    /// Asks for the state of the runs.
+    pub(crate) watched: Watched,
     /// Hears of every stage of every run.
     pub(crate) observer: Arc<dyn RunObserver>,
     /// The worker's own life.
@@ -93,7 +96,9 @@ impl Launcher {
 
     /// Runs a claimed task to its end. The lease begins before anything else, when this is called.
     pub(crate) fn launch(&self, claim: wire::TaskClaim) -> impl Future<Output = RunOutcome> + Send + 'static {
-        let lease = Lease::begin(&claim, &self.0.parts.queue);
+        let watched = &self.0.parts.watched;
+        let lease = Lease::begin(&claim, &self.0.parts.queue, watched.renew_within());
+        watched.add(&lease);
         let shared = self.0.clone();
         async move {
             let key = RunKey {

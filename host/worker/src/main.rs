@@ -14,6 +14,7 @@ mod ports;
 mod root;
 mod schema;
 mod signals;
+mod status_poll;
 mod stop;
 mod task;
 mod worker;

@@ -155,10 +155,12 @@ impl Worker {
             worker_group: self.settings.worker_group.clone(),
             worker_id: self.settings.worker_id.clone(),
         };
-        let answer = self
-            .attend(async move { queue.claim_work(&task_queue_id, &request).await })
-            .await?;
-        Ok(answer.tasks)
+        // In a task of its own: what the queue grants must not be missed while a plugin takes its time to hear of a run.
+        let claim = tokio::spawn(async move { queue.claim_work(&task_queue_id, &request).await });
+        match self.attend(claim).await {
+            Ok(answer) => Ok(answer?.tasks),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     fn launch(&mut self, claim: wire::TaskClaim) {

@@ -21,6 +21,7 @@ use tokio::{
 pub(crate) enum Call {
     Claim,
     Reclaim,
+    Statuses,
     CreateArtifact,
     /// The bytes of an artifact.
     Put,
@@ -83,6 +84,7 @@ impl Call {
             ("POST", _) if path.contains("/claim-work/") => Self::Claim,
             ("POST", _) if path.contains("/artifacts/") => Self::CreateArtifact,
             ("POST", "reclaim") => Self::Reclaim,
+            ("POST", "status") => Self::Statuses,
             ("POST", "completed" | "failed" | "exception") => Self::Report,
             ("PUT", _) if !path.contains("/api/queue/v1/task/") => Self::Put,
             _ => Self::Other,

@@ -99,6 +99,35 @@ pub struct TaskStatusResponse {
     pub status: TaskStatus,
 }
 
+/// `statuses`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusesRequest {
+    /// At most 1000 for one page.
+    pub task_ids: Vec<String>,
+}
+
+/// A page of `statuses`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusesResponse {
+    /// In no particular order. Tasks that are not there are left out.
+    pub statuses: Vec<StatusOfTask>,
+    /// Asks for the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation_token: Option<String>,
+}
+
+/// A task's name beside its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusOfTask {
+    /// The task.
+    pub task_id: String,
+    /// Its state.
+    pub status: TaskStatus,
+}
+
 /// `claimWork`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

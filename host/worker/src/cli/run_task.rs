@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Failure, Outcome, could_not_run, places, say, usage};
 use crate::{
-    config::{self, Config},
+    config::{self, Config, LiveLogConfig},
     credentials_file,
     exit::Exit,
     root::{EmbeddedOptions, EmbeddedQueue, Root, WorkOptions},
@@ -50,7 +50,7 @@ pub(super) struct RunTaskArgs {
     /// The plugin directory
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
-    /// A worker's config, of which engine, plugins and the like are used, and queue and directories are not
+    /// A worker's config, of which engine, plugins and the like are used, and queue, directories and addresses are not
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -117,6 +117,8 @@ fn prepare(args: &RunTaskArgs) -> Result<Prepared, Failure> {
     config.worker.task_limit = Some(1);
     config.plugin_directory = Some(plugin_directory.clone());
     config.plugin_cache_directory = places::user_cache();
+    // Followed from here, while a worker with the same config may be using its address.
+    config.live_log = LiveLogConfig::default();
     let definition = task.definition(&config.worker.task_queue_id);
     Ok(Prepared {
         task_id: slugid::nice(),

@@ -9,12 +9,21 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Config, outside::Outside};
+use super::{Config, Period, outside::Outside};
 use crate::{
     located::{Located, LocatedError},
     schema::{Checker, Part, Problem, Show, path},
     yaml::Document,
 };
+
+/// Periods with which the worker could do nothing, or nothing else, if they were zero.
+const NOT_ZERO: [&str; 5] = [
+    "/worker/tick",
+    "/queue/callTimeout",
+    "/queue/claimTimeout",
+    "/queue/statusInterval",
+    "/taskcluster/embedded/claimTimeout",
+];
 
 /// Why there is no config. Holds none of its values.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +91,7 @@ pub(super) fn parse(
     let is_new = |problem: &Problem| {
         !problems
             .iter()
-            .any(|former| problem.pointer.starts_with(&former.pointer))
+            .any(|former| is_within(&problem.pointer, &former.pointer))
     };
     let by_schema: Vec<Problem> = checker.check("", &value).into_iter().filter(is_new).collect();
     problems.extend(by_schema);
@@ -99,6 +108,13 @@ pub(super) fn parse(
         serde_json::from_value(value).map_err(|error| located(vec![Located::nowhere(&error.to_string())]))?;
     config.anchor(&outside.folder);
     Ok(config)
+}
+
+/// Whether a JSON pointer is to a value or to something in it.
+fn is_within(pointer: &str, outer: &str) -> bool {
+    pointer
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What a schema can't say, or not in words that help.
@@ -119,6 +135,15 @@ fn by_meaning(value: &Value) -> Vec<Problem> {
                 let what = "is missing; or use the embedded queue: taskcluster: {embedded: {directory: …}}";
                 problems.push(wrong(value, &pointer, what));
             }
+        }
+    }
+    for pointer in NOT_ZERO {
+        let period = value.pointer(pointer).and_then(Value::as_str);
+        if period
+            .and_then(|period| period.parse::<Period>().ok())
+            .is_some_and(|period| period.duration().is_zero())
+        {
+            problems.push(wrong(value, pointer, "must be longer than no time at all"));
         }
     }
     for pointer in ["/taskcluster/embedded/listen", "/liveLog/listen"] {

@@ -38,6 +38,25 @@ fn told(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn periods_that_would_stop_everything_are_refused() {
+    let line = "  directory: state\n";
+    assert_eq!(
+        told(line, &format!("{line}  tick: 0s\n")),
+        "worker.yml:9:9: worker.tick must be longer than no time at all"
+    );
+    assert!(parsed(&GOOD.replace("abortGrace: 1s", "abortGrace: 0s")).is_ok());
+}
+
+#[test]
+fn what_can_not_be_had_hides_no_error_of_a_neighbour() {
+    let told = told(
+        "  env: {grants: [environment]}\n",
+        "  env: {$env: UNSET}\n  env-more: {grant: []}\n",
+    );
+    assert!(told.contains("UNSET") && told.contains("env-more.grant"), "{told}");
+}
+
+#[test]
 fn a_config_is_read_with_its_defaults() {
     let config = parsed(GOOD).unwrap();
     assert_eq!(config.worker.concurrency, 8);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use engine_api::{LogLevel, LogSink, RunKey};
 use plugin_host::{HookAnswer, HookErrorKind, PluginFailure};
 
-use super::resolution::Resolution;
+use super::{held::left_behind, resolution::Resolution};
 
 /// Something that concerns the worker and not only the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,10 +110,12 @@ impl Journal {
         }
     }
 
-    /// What the engine could not do.
+    /// What the engine could not do. An internal error is trouble even after the resolution: an engine that only heard of
+    /// the abort says `Cancelled`.
     pub(super) fn engine(&mut self, error: &engine_api::EngineError, after_resolution: AfterResolution) {
         use engine_api::EngineErrorKind as Kind;
-        if after_resolution == AfterResolution::Yes && error.kind() != Kind::Fatal {
+        let is_trouble = matches!(error.kind(), Kind::Internal | Kind::Fatal);
+        if after_resolution == AfterResolution::Yes && !is_trouble {
             return tracing::debug!(run = %self.key, error = error as &dyn std::error::Error, "the engine stopped");
         }
         match error.kind() {
@@ -123,11 +125,17 @@ impl Journal {
             }
             Kind::Internal | Kind::Fatal => {
                 tracing::error!(run = %self.key, error = error as &dyn std::error::Error, "the engine failed");
-                self.error(&format!("internal error of the engine: {error}"));
+                if after_resolution == AfterResolution::No {
+                    self.error(&format!("internal error of the engine: {error}"));
+                }
+                let message = match left_behind(error) {
+                    Some(left) => format!("{error}: {left}"),
+                    None => error.to_string(),
+                };
                 self.troubles.push(if error.kind() == Kind::Fatal {
-                    Trouble::Fatal(error.to_string())
+                    Trouble::Fatal(message)
                 } else {
-                    Trouble::NonFatal(error.to_string())
+                    Trouble::NonFatal(message)
                 });
             }
         }

@@ -3,7 +3,10 @@
 //! Reclaiming begins when a third of the claim has passed, so that two more thirds are there to survive an outage; while
 //! it fails it is tried oftener the less is left. Only the queue's refusal (409, 404) and the end of the claim are final.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use engine_api::RunKey;
@@ -29,6 +32,7 @@ pub(crate) struct Lease {
     key: RunKey,
     queue: Queue,
     state: watch::Receiver<State>,
+    signal: LeaseSignal,
     ended: CancellationToken,
     keeper: JoinHandle<()>,
 }
@@ -44,8 +48,12 @@ enum State {
 
 impl Lease {
     /// Takes over a claim that the queue has just granted. `worker_queue` has the worker's own credentials, which may ask
-    /// for the status of a task where a task's may not.
-    pub(crate) fn begin(claim: &wire::TaskClaim, worker_queue: &Queue) -> Self {
+    /// for the status of a task where a task's may not. `renew_within` is how far apart the claim is renewed at most.
+    pub(crate) fn begin(
+        claim: &wire::TaskClaim,
+        worker_queue: &Queue,
+        renew_within: watch::Receiver<Duration>,
+    ) -> Self {
         let key = RunKey {
             task_id: claim.status.task_id.clone(),
             run_id: claim.run_id,
@@ -54,6 +62,12 @@ impl Lease {
         let queue = worker_queue.with_credentials(credentials.clone());
         let until = Instant::now() + remaining(&queue, claim.taken_until);
         let (sender, state) = watch::channel(State::Held(until));
+        let sender = Arc::new(sender);
+        let signal = LeaseSignal {
+            key: key.clone(),
+            queue: queue.clone(),
+            state: Arc::downgrade(&sender),
+        };
         let ended = CancellationToken::new();
         let keeper = Keeper {
             key: key.clone(),
@@ -62,6 +76,7 @@ impl Lease {
             credentials,
             state: sender,
             until,
+            renew_within,
         };
         let keeper = tokio::spawn({
             let ended = ended.clone();
@@ -71,9 +86,20 @@ impl Lease {
             key,
             queue,
             state,
+            signal,
             ended,
             keeper,
         }
+    }
+
+    /// The run.
+    pub(crate) fn key(&self) -> &RunKey {
+        &self.key
+    }
+
+    /// For whoever hears of the run's state from elsewhere.
+    pub(crate) fn signal(&self) -> LeaseSignal {
+        self.signal.clone()
     }
 
     /// A client with the run's newest credentials.
@@ -149,22 +175,70 @@ impl Lease {
     }
 }
 
+/// Tells a lease what the queue says of its run. Does not keep it alive.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseSignal {
+    key: RunKey,
+    queue: Queue,
+    state: Weak<watch::Sender<State>>,
+}
+
+impl LeaseSignal {
+    /// Whether the claim is neither over nor ended.
+    pub(crate) fn is_held(&self) -> bool {
+        let state = self.state.upgrade();
+        state.is_some_and(|state| matches!(*state.borrow(), State::Held(_)))
+    }
+
+    /// The queue says how the task fares. A run that is not running any more is lost, unless its own report was it that
+    /// resolved it: then nobody waits for that any more.
+    pub(crate) fn seen(&self, status: &wire::TaskStatus) {
+        let run = status.runs.iter().find(|run| run.run_id == self.key.run_id);
+        let (Some(run), Some(state)) = (run, self.state.upgrade()) else {
+            return;
+        };
+        if run.state == wire::RunState::Running {
+            return;
+        }
+        let reason = why_lost(status, self.key.run_id, self.queue.server_time());
+        let resolved = run.reason_resolved.as_deref().unwrap_or("unknown");
+        let lost = state.send_if_modified(|state| {
+            let is_held = matches!(state, State::Held(_));
+            if is_held {
+                *state = State::Lost(reason);
+            }
+            is_held
+        });
+        if lost {
+            tracing::info!(run = %self.key, resolved, "the queue has resolved the run");
+        }
+    }
+}
+
 /// What runs beside the task.
 struct Keeper {
     key: RunKey,
     queue: Queue,
     worker_queue: Queue,
     credentials: CredentialsHandle,
-    state: watch::Sender<State>,
+    state: Arc<watch::Sender<State>>,
     until: Instant,
+    renew_within: watch::Receiver<Duration>,
 }
 
 impl Keeper {
     /// Reclaims until the run is lost. Dropped at any point: a reclaim whose answer is not awaited does no harm.
     async fn keep(mut self) {
-        let mut next = Instant::now() + self.left() / 3;
+        let mut next = self.next();
         loop {
-            sleep_until(next).await;
+            tokio::select! {
+                () = sleep_until(next) => {}
+                // The sender is gone where the worker ends: what was agreed stands.
+                Ok(()) = self.renew_within.changed() => {
+                    next = next.min(self.next());
+                    continue;
+                }
+            }
             let left = self.left();
             match timeout(
                 left.max(RETRY_PAUSE.0),
@@ -176,7 +250,7 @@ impl Keeper {
                     self.credentials.set(answer.credentials);
                     self.until = Instant::now() + remaining(&self.queue, answer.taken_until);
                     self.state.send_replace(State::Held(self.until));
-                    next = Instant::now() + self.left() / 3;
+                    next = self.next();
                     tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
                 }
                 Ok(Err(error)) if error.is_final() => return self.refused(&error).await,
@@ -193,6 +267,11 @@ impl Keeper {
         }
     }
 
+    /// When the claim is to be renewed next, from now.
+    fn next(&self) -> Instant {
+        Instant::now() + (self.left() / 3).min(*self.renew_within.borrow())
+    }
+
     fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
@@ -201,7 +280,7 @@ impl Keeper {
     async fn refused(&self, error: &CallError) {
         let status = timeout(WHY_LOST, self.worker_queue.status(&self.key.task_id)).await;
         let reason = match &status {
-            Ok(Ok(answer)) => why_lost(&answer.status, self.key.run_id),
+            Ok(Ok(answer)) => why_lost(&answer.status, self.key.run_id, self.queue.server_time()),
             Ok(Err(_)) | Err(_) => AbortReason::ClaimLost,
         };
         tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
@@ -210,13 +289,13 @@ impl Keeper {
 }
 
 /// Why the queue refuses to renew the claim of a run that looks like this.
-fn why_lost(status: &wire::TaskStatus, run_id: u32) -> AbortReason {
+fn why_lost(status: &wire::TaskStatus, run_id: u32, now: DateTime<Utc>) -> AbortReason {
     let run = status.runs.iter().find(|run| run.run_id == run_id);
     match run.and_then(|run| run.reason_resolved.as_deref()) {
         Some("canceled") => AbortReason::Canceled,
         Some("deadline-exceeded") => AbortReason::DeadlineExceeded,
         // The queue refuses after the deadline at once, and resolves the run a while later.
-        None if status.deadline <= Utc::now() => AbortReason::DeadlineExceeded,
+        None if status.deadline <= now => AbortReason::DeadlineExceeded,
         _ => AbortReason::ClaimLost,
     }
 }

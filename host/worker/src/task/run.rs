@@ -17,11 +17,11 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    held::Held,
+    held::{Held, left_behind},
     journal::{AfterResolution, Journal, Trouble},
     lease::Lease,
     resolution::{AbortReason, Exception, Resolution},
-    stage::{self, Effect, Event, Stage, Verdict},
+    stage::{self, Effect, Event, Made, Stage, Verdict},
 };
 use crate::{observe::RunObserver, stop::StopHandle};
 use operations::{Done, Operation, panic_message};
@@ -220,14 +220,15 @@ impl Run {
         match done {
             Done::Builder(Ok(builder)) => {
                 self.held = Held::Builder(Phase::new(builder));
-                Event::Engine(Ok(()))
+                Event::Engine(Ok(Made::Builder))
             }
             Done::Started(Ok(sandbox)) => {
+                self.held = Held::Sandbox(sandbox.clone());
                 self.sandbox = Some(Running {
                     sandbox,
                     ended: CancellationToken::new(),
                 });
-                Event::Engine(Ok(()))
+                Event::Engine(Ok(Made::Sandbox))
             }
             Done::Ended(Ok(end)) => {
                 self.sandbox_ended();
@@ -244,6 +245,9 @@ impl Run {
             Done::Builder(Err(error)) | Done::Started(Err(error)) | Done::Ended(Err(error)) => {
                 self.sandbox_ended();
                 self.journal.engine(&error, self.resolved);
+                if let Some(left) = left_behind(&error) {
+                    self.stays(left);
+                }
                 Event::Engine(Err(error.kind().into()))
             }
             Done::Hook(answer) => {
@@ -256,11 +260,9 @@ impl Run {
             }
             Done::Reported => Event::Reported,
             Done::Disposed(result) => {
-                if let Err(error) = result {
-                    if let DisposeError::Processes(_) = error {
-                        self.capacity = Capacity::Occupied;
-                    }
-                    self.journal.trouble(error.to_string());
+                if let Err(left) = result {
+                    self.stays(&left);
+                    self.journal.trouble(left.to_string());
                 }
                 Event::Disposed
             }
@@ -268,6 +270,10 @@ impl Run {
                 self.journal.trouble(format!(
                     "panic in an operation ({operation:?}) of the run: {message}"
                 ));
+                if self.resolved == AfterResolution::No {
+                    self.journal
+                        .error("internal error of the worker; its own log says more");
+                }
                 match operation {
                     Operation::Engine => {
                         self.sandbox_ended();
@@ -278,6 +284,13 @@ impl Run {
                     Operation::Dispose => Event::Disposed,
                 }
             }
+        }
+    }
+
+    /// Something of the run could not be released: its place is taken as long as processes are in it.
+    fn stays(&mut self, left: &DisposeError) {
+        if let DisposeError::Processes(_) = left {
+            self.capacity = Capacity::Occupied;
         }
     }
 
@@ -298,6 +311,8 @@ impl Run {
                 self.journal.finish();
                 self.log.close();
             }
+            // Everything in flight has heard the first.
+            Effect::Interrupt(_) if self.cancel_engine.is_cancelled() => {}
             Effect::Interrupt(exception) => {
                 self.resolved = AfterResolution::Yes;
                 tracing::info!(run = %self.key, reason = exception.name(), "interrupting the run");
@@ -349,10 +364,17 @@ impl Run {
         self.resolved = AfterResolution::Yes;
         self.cancel_engine.cancel();
         self.abort_hooks.cancel();
-        while let Some(done) = self.operations.join_next().await {
-            if let Ok(done) = done {
-                self.absorb(done);
+        loop {
+            while let Some(done) = self.operations.join_next().await {
+                if let Ok(done) = done {
+                    self.absorb(done);
+                }
             }
+            // Started meanwhile or just before, it is not to run on: waiting for it aborts it.
+            let Held::Sandbox(_) = self.held else {
+                break;
+            };
+            self.wait_for_sandbox();
         }
         let resolution = Resolution::Exception(Exception::InternalError);
         if !self.reported {
@@ -400,3 +422,6 @@ struct Aborts {
     lost: bool,
     stopped: bool,
 }
+
+#[cfg(test)]
+mod tests;

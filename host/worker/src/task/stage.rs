@@ -159,8 +159,8 @@ pub(crate) enum Hook {
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The engine has made the builder or started the sandbox, or could not, or broke while it ran.
-    Engine(Result<(), Exception>),
+    /// The engine has made what it was asked for, or could not, or the sandbox broke while it ran.
+    Engine(Result<Made, Exception>),
     /// The sandbox has ended, with the engine's own verdict.
     Ended {
         /// Whether it did what it was to do.
@@ -176,6 +176,15 @@ pub(crate) enum Event {
     Reported,
     /// Everything is released.
     Disposed,
+}
+
+/// What an engine makes for a run, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// The answer to [`Effect::NewBuilder`].
+    Builder,
+    /// The answer to [`Effect::StartSandbox`]: it runs.
+    Sandbox,
 }
 
 /// What plugins say of the task, all together.
@@ -216,7 +225,7 @@ pub(crate) fn step(stage: Stage, event: Event) -> (Stage, Vec<Effect>) {
             other => waiting(Stage::Build, InFlight::HOOK, other),
         },
         Stage::Start => match event {
-            Event::Engine(Ok(())) => (
+            Event::Engine(Ok(Made::Sandbox)) => (
                 Stage::Running {
                     in_flight: InFlight::BOTH,
                     success: true,
@@ -272,7 +281,7 @@ pub(crate) fn step(stage: Stage, event: Event) -> (Stage, Vec<Effect>) {
 
 fn prepare(in_flight: InFlight, event: Event) -> (Stage, Vec<Effect>) {
     let left = match event {
-        Event::Engine(Ok(())) => in_flight.without_engine(),
+        Event::Engine(Ok(Made::Builder)) => in_flight.without_engine(),
         Event::Hook(Ok(_)) => in_flight.without_hook(),
         _ => return waiting(Stage::Prepare { in_flight }, in_flight, event),
     };
@@ -309,7 +318,7 @@ fn waiting(stage: Stage, in_flight: InFlight, event: Event) -> (Stage, Vec<Effec
         Event::Hook(Err(exception)) => abort(exception, in_flight.without_hook()),
         Event::HookFailed(exception) if in_flight.hook => abort(exception, in_flight),
         Event::Abort(reason) => abort(reason.into(), in_flight),
-        Event::Engine(Ok(()))
+        Event::Engine(Ok(_))
         | Event::Ended { .. }
         | Event::Hook(Ok(_))
         | Event::HookFailed(_)
@@ -331,6 +340,13 @@ fn abort(exception: Exception, in_flight: InFlight) -> (Stage, Vec<Effect>) {
 
 fn aborting(exception: Exception, in_flight: InFlight, event: Event) -> (Stage, Vec<Effect>) {
     let left = match event {
+        // It has started in spite of the interruption, and would run on: to wait for it now is to abort it.
+        Event::Engine(Ok(Made::Sandbox)) if in_flight.engine => {
+            return (
+                Stage::Abort { exception, in_flight },
+                vec![Effect::WaitForSandbox],
+            );
+        }
         Event::Engine(_) | Event::Ended { .. } => in_flight.without_engine(),
         Event::Hook(_) => in_flight.without_hook(),
         // The resolution stands, but what came from outside does not wait for a hook that was not interrupted yet.

@@ -103,7 +103,10 @@ impl Ending {
 
 fn duration(duration: Duration) -> String {
     match duration.as_secs_f64() {
-        seconds if seconds >= 60.0 => format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0),
+        seconds if seconds >= 60.0 => {
+            let whole = duration.saturating_add(Duration::from_millis(500)).as_secs();
+            format!("{} min {} s", whole / 60, whole % 60)
+        }
         seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
         seconds => format!("{:.1} ms", seconds * 1000.0),
     }
@@ -176,5 +179,6 @@ mod tests {
             (duration(Duration::from_secs(125)), size(5)),
             ("2 min 5 s".to_owned(), "5 B".to_owned())
         );
+        assert_eq!(duration(Duration::from_millis(119_700)), "2 min 0 s");
     }
 }

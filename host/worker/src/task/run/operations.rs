@@ -52,7 +52,7 @@ impl Run {
         self.spawn(Operation::Engine, async move {
             let builder = match held {
                 Held::Builder(phase) => phase.end(),
-                Held::Nothing | Held::Results(_) => None,
+                Held::Nothing | Held::Sandbox(_) | Held::Results(_) => None,
             };
             Done::Started(match builder {
                 Some(builder) => builder.start(&cancel).await,
@@ -65,12 +65,12 @@ impl Run {
     }
 
     pub(super) fn wait_for_sandbox(&mut self) {
-        let running = self.sandbox.clone();
+        let held = std::mem::take(&mut self.held);
         let cancel = self.cancel_engine.clone();
         self.spawn(Operation::Engine, async move {
-            Done::Ended(match running {
-                Some(running) => running.sandbox.wait(&cancel).await,
-                None => Err(EngineError::new(
+            Done::Ended(match held {
+                Held::Sandbox(sandbox) => sandbox.wait(&cancel).await,
+                Held::Nothing | Held::Builder(_) | Held::Results(_) => Err(EngineError::new(
                     EngineErrorKind::Internal,
                     "there is no sandbox to wait for",
                 )),
@@ -103,7 +103,7 @@ impl Run {
                 let phase = phase.clone();
                 Box::pin(async move { plugins.build_sandbox(phase).await })
             }
-            Held::Nothing | Held::Results(_) => no_such("builder"),
+            Held::Nothing | Held::Sandbox(_) | Held::Results(_) => no_such("builder"),
         }
     }
 

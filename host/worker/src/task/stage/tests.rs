@@ -30,7 +30,8 @@ fn abort_reason() -> impl Strategy<Value = AbortReason> {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        Just(Event::Engine(Ok(()))),
+        Just(Event::Engine(Ok(Made::Builder))),
+        Just(Event::Engine(Ok(Made::Sandbox))),
         exception().prop_map(|e| Event::Engine(Err(e))),
         any::<bool>().prop_map(|success| Event::Ended { success }),
         Just(Event::Hook(Ok(Verdict::Success))),
@@ -46,7 +47,9 @@ fn event() -> impl Strategy<Value = Event> {
 /// What the driver would have to keep true, checked after each step.
 #[derive(Default)]
 struct Ledger {
-    engine_in_flight: bool,
+    /// The effect that the engine has not answered yet.
+    engine_in_flight: Option<Effect>,
+    sandbox_runs: bool,
     hook_in_flight: bool,
     reports: Vec<Resolution>,
     exceptions_told: usize,
@@ -60,8 +63,11 @@ impl Ledger {
         for effect in effects {
             match effect {
                 Effect::NewBuilder | Effect::StartSandbox | Effect::WaitForSandbox => {
-                    assert!(!self.engine_in_flight, "two operations of the engine at a time");
-                    self.engine_in_flight = true;
+                    assert_eq!(
+                        self.engine_in_flight, None,
+                        "two operations of the engine at a time"
+                    );
+                    self.engine_in_flight = Some(effect.clone());
                 }
                 Effect::Call(hook) => {
                     assert!(!self.hook_in_flight, "two hooks at a time");
@@ -70,6 +76,7 @@ impl Ledger {
                         assert!(self.log_closed, "the log is closed before {hook:?}");
                     }
                     if let Hook::Exception(_) = hook {
+                        assert!(!self.sandbox_runs, "plugins are told while the sandbox runs on");
                         self.exceptions_told += 1;
                     }
                     self.hook_in_flight = true;
@@ -78,16 +85,18 @@ impl Ledger {
                 Effect::Interrupt(_) => {}
                 Effect::Report(resolution) => {
                     assert!(
-                        !self.engine_in_flight && !self.hook_in_flight,
+                        self.engine_in_flight.is_none() && !self.hook_in_flight,
                         "reported while something is in flight"
                     );
+                    assert!(!self.sandbox_runs, "reported while the sandbox runs on");
                     self.reports.push(*resolution);
                 }
                 Effect::Dispose => {
                     assert!(
-                        !self.engine_in_flight && !self.hook_in_flight,
+                        self.engine_in_flight.is_none() && !self.hook_in_flight,
                         "disposed while something is in flight"
                     );
+                    assert!(!self.sandbox_runs, "disposed while the sandbox runs on");
                     self.disposals += 1;
                 }
             }
@@ -129,7 +138,10 @@ fn live(payload: Result<(), Exception>, choices: &[(u8, Event)]) -> Ledger {
             None => answer(&stage, &ledger, 0, None),
         };
         match event {
-            Event::Engine(_) | Event::Ended { .. } => ledger.engine_in_flight = false,
+            Event::Engine(_) | Event::Ended { .. } => {
+                ledger.engine_in_flight = None;
+                ledger.sandbox_runs = event == Event::Engine(Ok(Made::Sandbox));
+            }
             Event::Hook(_) => ledger.hook_in_flight = false,
             _ => {}
         }
@@ -142,17 +154,18 @@ fn live(payload: Result<(), Exception>, choices: &[(u8, Event)]) -> Ledger {
 
 /// An event that the driver could produce now: the answer to something outstanding.
 fn answer(stage: &Stage, ledger: &Ledger, pick: u8, wish: Option<Event>) -> Event {
-    let engine = || match (stage, wish) {
+    let engine = || match (&ledger.engine_in_flight, wish) {
         (_, Some(event @ Event::Engine(Err(_)))) => event,
-        (Stage::Running { .. }, Some(event @ Event::Ended { .. })) => event,
-        (Stage::Running { .. }, _) => Event::Ended { success: true },
-        _ => Event::Engine(Ok(())),
+        (Some(Effect::WaitForSandbox), Some(event @ Event::Ended { .. })) => event,
+        (Some(Effect::WaitForSandbox), _) => Event::Ended { success: true },
+        (Some(Effect::StartSandbox), _) => STARTED,
+        _ => READY,
     };
     let hook = || match wish {
         Some(event @ Event::Hook(_)) => event,
         _ => Event::Hook(Ok(Verdict::Success)),
     };
-    match (ledger.engine_in_flight, ledger.hook_in_flight) {
+    match (ledger.engine_in_flight.is_some(), ledger.hook_in_flight) {
         (true, true) if pick.is_multiple_of(2) => engine(),
         (true, true) | (false, true) => hook(),
         (true, false) => engine(),
@@ -216,7 +229,8 @@ fn path(events: &[Event]) -> (Vec<&'static str>, Stage) {
 }
 
 const OK: Event = Event::Hook(Ok(Verdict::Success));
-const READY: Event = Event::Engine(Ok(()));
+const READY: Event = Event::Engine(Ok(Made::Builder));
+const STARTED: Event = Event::Engine(Ok(Made::Sandbox));
 
 #[test]
 fn a_task_that_succeeds_goes_through_every_stage_once() {
@@ -224,7 +238,7 @@ fn a_task_that_succeeds_goes_through_every_stage_once() {
         READY,
         OK,
         OK,
-        READY,
+        STARTED,
         Event::Ended { success: true },
         OK,
         OK,
@@ -250,7 +264,7 @@ fn one_plugin_that_objects_fails_the_task() {
         READY,
         OK,
         OK,
-        READY,
+        STARTED,
         OK,
         Event::Ended { success: true },
         Event::Hook(Ok(Verdict::Failure)),
@@ -266,7 +280,16 @@ fn one_plugin_that_objects_fails_the_task() {
 
 #[test]
 fn no_plugin_can_make_a_failed_sandbox_a_success() {
-    let (_, stage) = path(&[READY, OK, OK, READY, OK, Event::Ended { success: false }, OK, OK]);
+    let (_, stage) = path(&[
+        READY,
+        OK,
+        OK,
+        STARTED,
+        OK,
+        Event::Ended { success: false },
+        OK,
+        OK,
+    ]);
     assert_eq!(
         stage,
         Stage::Report {
@@ -277,7 +300,7 @@ fn no_plugin_can_make_a_failed_sandbox_a_success() {
 
 #[test]
 fn stopped_waits_for_started_to_return() {
-    let (_, stage) = path(&[READY, OK, OK, READY, Event::Ended { success: true }]);
+    let (_, stage) = path(&[READY, OK, OK, STARTED, Event::Ended { success: true }]);
     assert!(matches!(
         stage,
         Stage::Running {
@@ -294,7 +317,7 @@ fn stopped_waits_for_started_to_return() {
 fn an_abort_while_running_interrupts_at_once_and_waits_for_both() {
     let (stage, _) = begin(Ok(()));
     let mut stage = stage;
-    for event in [READY, OK, OK, READY] {
+    for event in [READY, OK, OK, STARTED] {
         stage = step(stage, event).0;
     }
     let (stage, effects) = step(stage, Event::Abort(AbortReason::Canceled));
@@ -313,12 +336,27 @@ fn an_abort_while_running_interrupts_at_once_and_waits_for_both() {
 }
 
 #[test]
+fn a_sandbox_that_starts_in_spite_of_the_abort_is_aborted_before_anything_else() {
+    let (mut stage, _) = begin(Ok(()));
+    for event in [READY, OK, OK, Event::Abort(AbortReason::WorkerShutdown)] {
+        stage = step(stage, event).0;
+    }
+    let (stage, effects) = step(stage, STARTED);
+    assert_eq!(
+        (stage.name(), effects.as_slice()),
+        ("abort", &[Effect::WaitForSandbox][..])
+    );
+    let (stage, _) = step(stage, Event::Ended { success: false });
+    assert_eq!(stage.name(), "report");
+}
+
+#[test]
 fn an_error_of_finished_replaces_the_result() {
     let (_, stage) = path(&[
         READY,
         OK,
         OK,
-        READY,
+        STARTED,
         OK,
         Event::Ended { success: true },
         OK,

@@ -1,0 +1,236 @@
+//! The driver with an engine that does what real ones do once in a thousand runs. Everything else is tested through the
+//! binary.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{Router, http::StatusCode};
+use chrono::{TimeDelta, Utc};
+use engine_api::{
+    DisposeError, Engine, EngineError, EngineErrorKind, KillError, RunContext, RunKey, Sandbox,
+    SandboxBuilder, SandboxEnd, SetVariableError,
+};
+use plugin_host::{
+    CompilerCommand, HostConfig, HostOptions, Limits, NoProgress, PluginHost,
+    ports::{RunPorts, TaskInfo, WorkerInfo},
+};
+use queue::{ClientOptions, CredentialsHandle, Queue, wire};
+use serde_json::{Value, json};
+use services::{TaskLog, TemporaryStorage};
+use tokio_util::sync::CancellationToken;
+
+use super::{Capacity, RunParts, RunPayload, Trouble, run};
+use crate::{
+    observe::NoObserver,
+    ports::{QueueArtifacts, RunLog},
+    stop::StopHandle,
+    task::lease::Lease,
+};
+
+/// An engine whose `start` is past the point of no return when the worker stops, and whose sandbox can't be ended.
+#[derive(Clone, Debug)]
+struct Stubborn {
+    stop: StopHandle,
+    /// How often the sandbox was waited for with a token that had fired.
+    aborted: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Engine for Stubborn {
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn payload_schema(&self) -> Value {
+        json!({ "type": "object" })
+    }
+
+    async fn new_builder(
+        &self,
+        _run: RunContext,
+        _payload: Value,
+        _cancel: &CancellationToken,
+    ) -> Result<Box<dyn SandboxBuilder>, EngineError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl SandboxBuilder for Stubborn {
+    fn set_variable(&self, _name: &str, _value: &str) -> Result<(), SetVariableError> {
+        Ok(())
+    }
+
+    async fn start(self: Box<Self>, cancel: &CancellationToken) -> Result<Arc<dyn Sandbox>, EngineError> {
+        self.stop.now("a test");
+        cancel.cancelled().await;
+        Ok(Arc::new(*self))
+    }
+
+    async fn discard(self: Box<Self>) -> Result<(), DisposeError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Sandbox for Stubborn {
+    async fn wait(&self, cancel: &CancellationToken) -> Result<SandboxEnd, EngineError> {
+        if cancel.is_cancelled() {
+            self.aborted.fetch_add(1, Ordering::SeqCst);
+        }
+        let left = DisposeError::Processes("a process in the kernel".to_owned());
+        Err(EngineError::new(EngineErrorKind::Internal, "the sandbox could not be released").caused_by(left))
+    }
+
+    fn kill(&self) -> Result<(), KillError> {
+        Ok(())
+    }
+}
+
+fn claim(key: &RunKey) -> wire::TaskClaim {
+    let now = Utc::now();
+    let time = |hours| wire::timestamp::format(&(now + TimeDelta::hours(hours)));
+    let task = json!({
+        "provisionerId": "p", "workerType": "w", "taskQueueId": "p/w", "schedulerId": "-", "projectId": "none",
+        "taskGroupId": key.task_id, "dependencies": [], "requires": "all-completed", "routes": [],
+        "priority": "lowest", "retries": 0, "created": time(0), "deadline": time(2), "expires": time(3),
+        "scopes": [], "payload": {}, "tags": {}, "extra": {},
+        "metadata": { "name": "", "description": "", "owner": "", "source": "" },
+    });
+    let mut status = task.clone();
+    for (name, value) in [
+        ("taskId", json!(key.task_id)),
+        ("retriesLeft", json!(0)),
+        ("state", json!("running")),
+        ("runs", json!([])),
+    ] {
+        status[name] = value;
+    }
+    serde_json::from_value(json!({
+        "status": status, "runId": key.run_id, "workerGroup": "g", "workerId": "i", "takenUntil": time(1),
+        "task": task, "credentials": { "clientId": "c", "accessToken": "t" },
+    }))
+    .unwrap()
+}
+
+fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle) -> HostOptions {
+    let plugins = folder.join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    HostOptions {
+        config: HostConfig {
+            directory: plugins,
+            cache_directory: folder.join("cache"),
+            abort_grace: Duration::from_secs(2),
+            default_limits: Limits::default(),
+            plugins: BTreeMap::new(),
+        },
+        worker: worker.clone(),
+        lifecycle: Arc::new(stop.clone()),
+        host_runtime: tokio::runtime::Handle::current(),
+        compiler: CompilerCommand {
+            program: "/bin/false".into(),
+            args: Vec::new(),
+        },
+        progress: Arc::new(NoProgress),
+    }
+}
+
+/// A queue where every run was resolved by somebody else.
+async fn refusing_queue() -> (Queue, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let root_url = format!("http://{}", listener.local_addr().unwrap());
+    let refuse = Router::new().fallback(|| async { StatusCode::CONFLICT });
+    let server = tokio::spawn(async move { axum::serve(listener, refuse).await.unwrap() });
+    let credentials = CredentialsHandle::new(wire::Credentials {
+        client_id: "c".to_owned(),
+        access_token: "t".to_owned(),
+        certificate: None,
+    });
+    // Only the first of the process counts.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let http = queue::http_client().unwrap();
+    let queue = Queue::new(http, &root_url, credentials, ClientOptions::default()).unwrap();
+    (queue, server)
+}
+
+#[tokio::test]
+async fn a_sandbox_that_starts_in_spite_of_the_abort_is_aborted_and_what_can_not_be_ended_keeps_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = StopHandle::new();
+    let worker = WorkerInfo {
+        root_url: "http://q".to_owned(),
+        task_queue_id: "p/w".to_owned(),
+        worker_group: "g".to_owned(),
+        worker_id: "i".to_owned(),
+        engine: "stubborn".to_owned(),
+        metadata: Vec::new(),
+    };
+    let plugins = PluginHost::open(host_options(folder.path(), &worker, &stop))
+        .await
+        .unwrap();
+    let (queue, server) = refusing_queue().await;
+    let key = RunKey {
+        task_id: slugid::nice(),
+        run_id: 0,
+    };
+    let claim = claim(&key);
+    let lease = Lease::begin(&claim, &queue, tokio::sync::watch::channel(Duration::MAX).1);
+    let storage = TemporaryStorage::open(&folder.path().join("temporary")).unwrap();
+    let log = Arc::new(TaskLog::new(storage.run_file(&key, "log").unwrap(), 1 << 20));
+    let abort_hooks = CancellationToken::new();
+    let artifacts = QueueArtifacts::new(
+        key.clone(),
+        claim.task.expires,
+        queue.clone(),
+        queue::http_client().unwrap(),
+        folder.path().to_owned(),
+    );
+    let ports = RunPorts {
+        task: TaskInfo {
+            task_id: key.task_id.clone(),
+            run_id: 0,
+            task_group_id: key.task_id.clone(),
+            created: claim.task.created,
+            deadline: claim.task.deadline,
+            expires: claim.task.expires,
+            scopes: Vec::new(),
+        },
+        definition: Arc::default(),
+        log: Arc::new(RunLog::new(log.clone(), None)),
+        artifacts: Arc::new(artifacts),
+        abort: abort_hooks.clone(),
+    };
+    let aborted = Arc::new(AtomicUsize::new(0));
+    let outcome = run(RunParts {
+        key,
+        lease,
+        engine: Arc::new(Stubborn {
+            stop: stop.clone(),
+            aborted: aborted.clone(),
+        }),
+        plugins: plugins.current().await.new_run(ports),
+        abort_hooks,
+        log,
+        payload: RunPayload {
+            engine: Ok(json!({})),
+            plugins: BTreeMap::new(),
+        },
+        worker: Arc::new(worker),
+        observer: Arc::new(NoObserver),
+        stop,
+    })
+    .await;
+    plugins.shutdown().await;
+    server.abort();
+    assert_eq!(aborted.load(Ordering::SeqCst), 1, "waited for, which aborts it");
+    assert_eq!(outcome.capacity, Capacity::Occupied);
+    let told = "the sandbox could not be released: processes could not be ended: a process in the kernel";
+    assert_eq!(outcome.troubles, [Trouble::NonFatal(told.to_owned())]);
+}
