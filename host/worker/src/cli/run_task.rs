@@ -268,3 +268,33 @@ impl Ending {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_is_used_beside_the_worker_that_it_is_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("worker.yml");
+        let text = "
+            taskcluster: {embedded: {directory: queue}}
+            worker: {taskQueueId: proj/linux, directory: state, concurrency: 8, maxLogBytes: 4096}
+            liveLog: {enabled: false, listen: '127.0.0.1:60023', publicUrl: 'https://worker.example.com'}
+        ";
+        std::fs::write(&file, text).unwrap();
+        let prepared = prepare(&RunTaskArgs {
+            task: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello.yml"),
+            variables: Vec::new(),
+            artifacts: None,
+            plugins: Some(folder.path().to_owned()),
+            config: Some(file),
+        })
+        .unwrap_or_else(|failure| panic!("{:?}", failure.error));
+        let Config { worker, live_log, .. } = &prepared.config;
+        assert!(worker.directory.starts_with(prepared.directory.path()));
+        assert_eq!((worker.concurrency, worker.max_log_bytes), (1, 4096));
+        assert!(live_log.enabled && live_log.public_url.is_none());
+        assert_eq!(live_log.listen.port(), 0);
+    }
+}

@@ -1,7 +1,8 @@
 //! The lease of a run: from its claim until its report is acknowledged. It reclaims, reports, and says when the run is lost.
 //!
 //! Reclaiming begins when a third of the claim has passed, so that two more thirds are there to survive an outage; while
-//! it fails it is tried oftener the less is left. Only the queue's refusal (409, 404) and the end of the claim are final.
+//! it fails it is tried oftener the less is left. Only a refusal of the queue's (409, 404, …) and the end of the claim are
+//! final.
 
 use std::{
     sync::{Arc, Weak},
@@ -17,7 +18,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::resolution::{AbortReason, Exception, Resolution};
 
@@ -25,8 +26,11 @@ use super::resolution::{AbortReason, Exception, Resolution};
 const WHY_LOST: Duration = Duration::from_secs(2);
 /// The bounds of the pause between two attempts to reclaim or to report while the queue can't be reached.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// The shortest pause between two reclaims: a queue that grants no time at all is not to be asked without end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The right to run one run, kept alive by a task of its own until [`Lease::end`].
+/// The right to run one run, kept alive by a task of its own until the report or [`Lease::end`]. Where it is only dropped,
+/// by a panic, it is not kept alive either: the queue gives the run to another worker once the claim is over.
 #[derive(Debug)]
 pub(crate) struct Lease {
     key: RunKey,
@@ -34,6 +38,7 @@ pub(crate) struct Lease {
     state: watch::Receiver<State>,
     signal: LeaseSignal,
     ended: CancellationToken,
+    _dropped: DropGuard,
     keeper: JoinHandle<()>,
 }
 
@@ -87,6 +92,7 @@ impl Lease {
             queue,
             state,
             signal,
+            _dropped: ended.clone().drop_guard(),
             ended,
             keeper,
         }
@@ -119,14 +125,20 @@ impl Lease {
             .map(|state| *state);
         match lost {
             Ok(State::Lost(reason)) => reason,
-            // The keeper is gone without a word: it has panicked. Nobody renews the claim, so it will be lost.
+            // The keeper is gone without a word: after the report, or it has panicked. Nobody renews the claim, so it will
+            // be lost.
             Ok(State::Held(_)) | Err(_) => AbortReason::ClaimLost,
         }
     }
 
-    /// Tells the queue how the run ended, again and again until it knows or the claim is over. Errors end here: nothing
-    /// can be done about a report that the queue does not take.
+    /// Tells the queue how the run ended, again and again until it knows or the claim is over; reclaims no more then.
+    /// Errors end here: nothing can be done about a report that the queue does not take.
     pub(crate) async fn report(&self, resolution: Resolution) {
+        self.report_until_known(resolution).await;
+        self.ended.cancel();
+    }
+
+    async fn report_until_known(&self, resolution: Resolution) {
         for attempt in 1_u32.. {
             let error = match self.report_once(resolution).await {
                 Ok(()) => return tracing::info!(run = %self.key, %resolution, "reported"),
@@ -138,7 +150,8 @@ impl Lease {
             if error.is_final() {
                 return tracing::error!(run = %self.key, %resolution, error = &error as &dyn std::error::Error, "the queue refuses the report");
             }
-            let State::Held(until) = *self.state.borrow() else {
+            let state = *self.state.borrow();
+            let (State::Held(until), false) = (state, self.keeper.is_finished()) else {
                 return tracing::error!(run = %self.key, %resolution, "could not report before the claim ended");
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -166,7 +179,7 @@ impl Lease {
         }
     }
 
-    /// Stops reclaiming; the credentials last until the claim ends by itself. Joins the keeper.
+    /// Stops reclaiming where no report has; the credentials last until the claim ends by itself. Joins the keeper.
     pub(crate) async fn end(self) {
         self.ended.cancel();
         if let Err(error) = self.keeper.await {
@@ -190,26 +203,20 @@ impl LeaseSignal {
         state.is_some_and(|state| matches!(*state.borrow(), State::Held(_)))
     }
 
-    /// The queue says how the task fares. A run that is not running any more is lost, unless its own report was it that
+    /// The queue says how the task fares. A run that is resolved is lost, unless its own report was it that
     /// resolved it: then nobody waits for that any more.
     pub(crate) fn seen(&self, status: &wire::TaskStatus) {
         let run = status.runs.iter().find(|run| run.run_id == self.key.run_id);
         let (Some(run), Some(state)) = (run, self.state.upgrade()) else {
             return;
         };
-        if run.state == wire::RunState::Running {
-            return;
+        match run.state {
+            wire::RunState::Completed | wire::RunState::Failed | wire::RunState::Exception => {}
+            wire::RunState::Pending | wire::RunState::Running | wire::RunState::Unknown => return,
         }
         let reason = why_lost(status, self.key.run_id, self.queue.server_time());
         let resolved = run.reason_resolved.as_deref().unwrap_or("unknown");
-        let lost = state.send_if_modified(|state| {
-            let is_held = matches!(state, State::Held(_));
-            if is_held {
-                *state = State::Lost(reason);
-            }
-            is_held
-        });
-        if lost {
+        if change(&state, State::Lost(reason)) {
             tracing::info!(run = %self.key, resolved, "the queue has resolved the run");
         }
     }
@@ -249,7 +256,10 @@ impl Keeper {
                 Ok(Ok(answer)) => {
                     self.credentials.set(answer.credentials);
                     self.until = Instant::now() + remaining(&self.queue, answer.taken_until);
-                    self.state.send_replace(State::Held(self.until));
+                    if !change(&self.state, State::Held(self.until)) {
+                        // It was heard meanwhile that the run is lost.
+                        return;
+                    }
                     next = self.next();
                     tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
                 }
@@ -260,7 +270,7 @@ impl Keeper {
                 }
                 Ok(Err(_)) | Err(_) => {
                     tracing::error!(run = %self.key, "could not reclaim before the claim ended");
-                    self.state.send_replace(State::Lost(AbortReason::ClaimLost));
+                    change(&self.state, State::Lost(AbortReason::ClaimLost));
                     return;
                 }
             }
@@ -269,7 +279,7 @@ impl Keeper {
 
     /// When the claim is to be renewed next, from now.
     fn next(&self) -> Instant {
-        Instant::now() + (self.left() / 3).min(*self.renew_within.borrow())
+        Instant::now() + renewal_pause(self.left(), *self.renew_within.borrow())
     }
 
     fn left(&self) -> Duration {
@@ -284,8 +294,19 @@ impl Keeper {
             Ok(Err(_)) | Err(_) => AbortReason::ClaimLost,
         };
         tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
-        self.state.send_replace(State::Lost(reason));
+        change(&self.state, State::Lost(reason));
     }
+}
+
+/// Takes in what is known now, and answers whether it was news: a run that is lost stays lost, for the reason heard first.
+fn change(state: &watch::Sender<State>, now: State) -> bool {
+    state.send_if_modified(|state| {
+        let is_held = matches!(state, State::Held(_));
+        if is_held {
+            *state = now;
+        }
+        is_held
+    })
 }
 
 /// Why the queue refuses to renew the claim of a run that looks like this.
@@ -307,6 +328,11 @@ fn remaining(queue: &Queue, taken_until: DateTime<Utc>) -> Duration {
         .unwrap_or(Duration::ZERO)
 }
 
+/// The pause before a claim is renewed of which so much is left, and which is to be renewed within some time.
+fn renewal_pause(left: Duration, within: Duration) -> Duration {
+    (left / 3).min(within).max(SHORTEST_PAUSE)
+}
+
 /// The pause before the next attempt: an eighth of what is left, so that about twenty fit, with a quarter of jitter.
 fn retry_pause(left: Duration) -> Duration {
     let pause = (left / 8).clamp(RETRY_PAUSE.0, RETRY_PAUSE.1);
@@ -316,6 +342,77 @@ fn retry_pause(left: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::run::tests::{claim, refusing_queue};
+
+    async fn lease() -> (Lease, JoinHandle<()>) {
+        let key = RunKey {
+            task_id: slugid::nice(),
+            run_id: 0,
+        };
+        let (queue, server) = refusing_queue().await;
+        let lease = Lease::begin(&claim(&key), &queue, watch::channel(Duration::MAX).1);
+        (lease, server)
+    }
+
+    #[tokio::test]
+    async fn a_run_is_not_reclaimed_after_its_report() {
+        let (lease, server) = lease().await;
+        assert!(!lease.ended.is_cancelled());
+        lease.report(Resolution::Completed).await;
+        assert!(lease.ended.is_cancelled());
+        lease.end().await;
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_owner_broke_is_not_reclaimed_for_ever() {
+        let (lease, server) = lease().await;
+        let ended = lease.ended.clone();
+        drop(lease);
+        assert!(ended.is_cancelled());
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn only_a_run_that_was_resolved_is_lost() {
+        let (lease, server) = lease().await;
+        let signal = lease.signal();
+        let mut status = claim(lease.key()).status;
+        for (state, is_held) in [("running", true), ("newState", true), ("exception", false)] {
+            let run = serde_json::json!({
+                "runId": 0, "state": state, "reasonCreated": "scheduled", "reasonResolved": "canceled",
+                "scheduled": wire::timestamp::format(&Utc::now()),
+            });
+            status.runs = vec![serde_json::from_value(run).unwrap()];
+            signal.seen(&status);
+            assert_eq!(signal.is_held(), is_held, "{state}");
+        }
+        assert_eq!(lease.lost().await, AbortReason::Canceled);
+        lease.end().await;
+        server.abort();
+    }
+
+    #[test]
+    fn a_queue_that_grants_no_time_is_not_asked_without_a_pause() {
+        assert_eq!(renewal_pause(Duration::ZERO, Duration::MAX), SHORTEST_PAUSE);
+        assert_eq!(
+            renewal_pause(Duration::from_secs(60), Duration::MAX),
+            Duration::from_secs(20)
+        );
+        assert_eq!(
+            renewal_pause(Duration::from_secs(60), Duration::from_secs(5)),
+            Duration::from_secs(5)
+        );
+    }
+
+    #[test]
+    fn a_run_that_is_lost_stays_lost() {
+        let (sender, state) = watch::channel(State::Held(Instant::now()));
+        assert!(change(&sender, State::Lost(AbortReason::Canceled)));
+        assert!(!change(&sender, State::Held(Instant::now())));
+        assert!(!change(&sender, State::Lost(AbortReason::ClaimLost)));
+        assert!(matches!(*state.borrow(), State::Lost(AbortReason::Canceled)));
+    }
 
     #[test]
     fn retries_come_oftener_the_less_is_left() {

@@ -26,6 +26,9 @@ use super::{
 use crate::{observe::RunObserver, stop::StopHandle};
 use operations::{Done, Operation, panic_message};
 
+/// What a task's author is told of a panic.
+const PANICKED: &str = "internal error of the worker; its own log says more";
+
 /// What a run needs, all of it made before its first stage.
 #[derive(Debug)]
 pub(crate) struct RunParts {
@@ -196,7 +199,8 @@ impl Run {
                     self.journal.failure(&failure, self.resolved);
                     return Event::HookFailed(kind.into());
                 }
-                reason = self.lease.lost(), if !aborts.lost => {
+                // From the report on it is news to nobody: the queue does not renew what is resolved.
+                reason = self.lease.lost(), if !aborts.lost && !self.reported => {
                     aborts.lost = true;
                     return Event::Abort(reason);
                 }
@@ -271,8 +275,7 @@ impl Run {
                     "panic in an operation ({operation:?}) of the run: {message}"
                 ));
                 if self.resolved == AfterResolution::No {
-                    self.journal
-                        .error("internal error of the worker; its own log says more");
+                    self.journal.error(PANICKED);
                 }
                 match operation {
                     Operation::Engine => {
@@ -361,6 +364,9 @@ impl Run {
     async fn rescue(&mut self, message: &str) -> Resolution {
         self.journal
             .trouble(format!("panic in the loop of the run: {message}"));
+        if self.resolved == AfterResolution::No {
+            self.journal.error(PANICKED);
+        }
         self.resolved = AfterResolution::Yes;
         self.cancel_engine.cancel();
         self.abort_hooks.cancel();
@@ -424,4 +430,4 @@ struct Aborts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

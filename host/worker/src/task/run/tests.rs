@@ -24,22 +24,36 @@ use plugin_host::{
 use queue::{ClientOptions, CredentialsHandle, Queue, wire};
 use serde_json::{Value, json};
 use services::{TaskLog, TemporaryStorage};
+use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{Capacity, RunParts, RunPayload, Trouble, run};
+use super::{Capacity, RunOutcome, RunParts, RunPayload, Trouble, run};
 use crate::{
-    observe::NoObserver,
+    observe::{NoObserver, RunObserver},
     ports::{QueueArtifacts, RunLog},
     stop::StopHandle,
-    task::lease::Lease,
+    task::lease::{Lease, LeaseSignal},
 };
 
-/// An engine whose `start` is past the point of no return when the worker stops, and whose sandbox can't be ended.
+/// When `start` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Starts {
+    /// At once.
+    AtOnce,
+    /// When it has stopped the worker and was told to hurry: too late to turn back.
+    InSpiteOfTheAbort,
+}
+
+/// An engine whose sandbox can't be ended.
 #[derive(Clone, Debug)]
 struct Stubborn {
+    starts: Starts,
     stop: StopHandle,
     /// How often the sandbox was waited for with a token that had fired.
     aborted: Arc<AtomicUsize>,
+    /// Told that the run is canceled while the sandbox is being aborted.
+    lease: LeaseSignal,
+    canceled: Arc<wire::TaskStatus>,
 }
 
 #[async_trait]
@@ -69,8 +83,10 @@ impl SandboxBuilder for Stubborn {
     }
 
     async fn start(self: Box<Self>, cancel: &CancellationToken) -> Result<Arc<dyn Sandbox>, EngineError> {
-        self.stop.now("a test");
-        cancel.cancelled().await;
+        if self.starts == Starts::InSpiteOfTheAbort {
+            self.stop.now("a test");
+            cancel.cancelled().await;
+        }
         Ok(Arc::new(*self))
     }
 
@@ -85,6 +101,11 @@ impl Sandbox for Stubborn {
         if cancel.is_cancelled() {
             self.aborted.fetch_add(1, Ordering::SeqCst);
         }
+        self.lease.seen(&self.canceled);
+        // The runtime has one thread: the run hears of it now.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
         let left = DisposeError::Processes("a process in the kernel".to_owned());
         Err(EngineError::new(EngineErrorKind::Internal, "the sandbox could not be released").caused_by(left))
     }
@@ -94,7 +115,47 @@ impl Sandbox for Stubborn {
     }
 }
 
-fn claim(key: &RunKey) -> wire::TaskClaim {
+/// Panics where the run begins to run.
+#[derive(Debug)]
+struct PanicsAtRunning;
+
+impl RunObserver for PanicsAtRunning {
+    fn stage(&self, _key: &RunKey, stage: &'static str) {
+        assert_ne!(stage, "running", "as the test wants it");
+    }
+
+    fn resolved(&self, _key: &RunKey, _resolution: &str) {}
+}
+
+/// What is left of a run.
+struct Left {
+    /// How often its sandbox was aborted.
+    aborted: usize,
+    outcome: RunOutcome,
+    log: String,
+}
+
+/// The status of a task whose run was canceled.
+fn canceled(claim: &wire::TaskClaim) -> wire::TaskStatus {
+    let run = json!({
+        "runId": claim.run_id, "state": "exception", "reasonCreated": "scheduled", "reasonResolved": "canceled",
+        "scheduled": wire::timestamp::format(&Utc::now()),
+    });
+    let mut status = claim.status.clone();
+    status.runs = vec![serde_json::from_value(run).unwrap()];
+    status
+}
+
+/// What a log that is closed holds.
+async fn text(log: &TaskLog) -> String {
+    let mut text = String::new();
+    let mut reader = log.content().unwrap().open().await.unwrap();
+    reader.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+/// The claim of a run, for an hour.
+pub(in crate::task) fn claim(key: &RunKey) -> wire::TaskClaim {
     let now = Utc::now();
     let time = |hours| wire::timestamp::format(&(now + TimeDelta::hours(hours)));
     let task = json!({
@@ -143,7 +204,7 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
 }
 
 /// A queue where every run was resolved by somebody else.
-async fn refusing_queue() -> (Queue, tokio::task::JoinHandle<()>) {
+pub(in crate::task) async fn refusing_queue() -> (Queue, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root_url = format!("http://{}", listener.local_addr().unwrap());
     let refuse = Router::new().fallback(|| async { StatusCode::CONFLICT });
@@ -160,8 +221,8 @@ async fn refusing_queue() -> (Queue, tokio::task::JoinHandle<()>) {
     (queue, server)
 }
 
-#[tokio::test]
-async fn a_sandbox_that_starts_in_spite_of_the_abort_is_aborted_and_what_can_not_be_ended_keeps_its_place() {
+/// A run from its claim to its end.
+async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let folder = tempfile::tempdir().unwrap();
     let stop = StopHandle::new();
     let worker = WorkerInfo {
@@ -208,29 +269,64 @@ async fn a_sandbox_that_starts_in_spite_of_the_abort_is_aborted_and_what_can_not
         abort: abort_hooks.clone(),
     };
     let aborted = Arc::new(AtomicUsize::new(0));
+    let engine = Stubborn {
+        starts,
+        stop: stop.clone(),
+        aborted: aborted.clone(),
+        lease: lease.signal(),
+        canceled: Arc::new(canceled(&claim)),
+    };
     let outcome = run(RunParts {
         key,
         lease,
-        engine: Arc::new(Stubborn {
-            stop: stop.clone(),
-            aborted: aborted.clone(),
-        }),
+        engine: Arc::new(engine),
         plugins: plugins.current().await.new_run(ports),
         abort_hooks,
-        log,
+        log: log.clone(),
         payload: RunPayload {
             engine: Ok(json!({})),
             plugins: BTreeMap::new(),
         },
         worker: Arc::new(worker),
-        observer: Arc::new(NoObserver),
+        observer,
         stop,
     })
     .await;
     plugins.shutdown().await;
     server.abort();
-    assert_eq!(aborted.load(Ordering::SeqCst), 1, "waited for, which aborts it");
-    assert_eq!(outcome.capacity, Capacity::Occupied);
-    let told = "the sandbox could not be released: processes could not be ended: a process in the kernel";
-    assert_eq!(outcome.troubles, [Trouble::NonFatal(told.to_owned())]);
+    Left {
+        aborted: aborted.load(Ordering::SeqCst),
+        outcome,
+        log: text(&log).await,
+    }
+}
+
+const LEFT_BEHIND: &str =
+    "the sandbox could not be released: processes could not be ended: a process in the kernel";
+
+#[tokio::test]
+async fn a_sandbox_that_starts_in_spite_of_the_abort_is_aborted_and_keeps_its_place_where_it_can_not_be_ended()
+ {
+    let left = live(Starts::InSpiteOfTheAbort, Arc::new(NoObserver)).await;
+    assert_eq!(left.aborted, 1, "waited for, which aborts it");
+    assert_eq!(left.outcome.capacity, Capacity::Occupied);
+    assert_eq!(left.outcome.troubles, [Trouble::NonFatal(LEFT_BEHIND.to_owned())]);
+    let lines: Vec<&str> = left.log.lines().filter(|line| line.contains("aborted")).collect();
+    assert_eq!(
+        lines,
+        ["[taskcluster:error] task aborted - the worker is shutting down"]
+    );
+}
+
+#[tokio::test]
+async fn a_sandbox_that_has_just_started_when_the_run_panics_is_aborted() {
+    let left = live(Starts::AtOnce, Arc::new(PanicsAtRunning)).await;
+    assert_eq!(left.aborted, 1, "waited for, which aborts it");
+    assert_eq!(left.outcome.capacity, Capacity::Occupied);
+    let [Trouble::NonFatal(panic), Trouble::NonFatal(behind)] = &left.outcome.troubles[..] else {
+        panic!("{:?}", left.outcome.troubles)
+    };
+    assert!(panic.contains("as the test wants it"), "{panic}");
+    assert!(left.log.contains("internal error of the worker"), "{}", left.log);
+    assert_eq!(behind, LEFT_BEHIND);
 }
