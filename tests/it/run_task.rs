@@ -176,6 +176,7 @@ async fn an_interrupt_cancels_the_task() {
         "{}",
         process.err()
     );
+    assert!(process.out().contains("task aborted - the task was canceled"));
     assert_eq!(home.processes(), []);
 }
 

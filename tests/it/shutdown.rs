@@ -191,15 +191,18 @@ async fn a_worker_that_is_asked_three_times_ends_at_once() {
 }
 
 #[tokio::test]
-async fn an_idle_worker_lets_its_open_claim_finish_and_runs_what_it_brings() {
+async fn an_idle_worker_lets_its_open_claim_finish_and_gives_back_what_it_brings() {
     let scene = Scene::new().await;
     let proxy = Proxy::start(scene.queue().address()).await;
     let mut worker = scene.worker().mock().through(&proxy).start();
     proxy.until_seen(Call::Claim, 1).await;
     worker.stop(1).await;
-    let task_id = scene.create_task(&json!({"steps": []})).await;
+    let definition = Definition::new(&json!({"steps": ["forever"]})).retries(1);
+    let task_id = scene.create(&definition).await;
     assert_eq!(worker.ended().await, Some(0));
-    check(&scene, &task_id, "claimed while stopping", &Expected::completed()).await;
+    let status = scene.status(&task_id).await;
+    assert_eq!(status.runs[0].reason_resolved.as_deref(), Some("worker-shutdown"));
+    assert_eq!(status.state, TaskState::Pending);
     assert_eq!(proxy.seen(Call::Claim), 1);
 }
 

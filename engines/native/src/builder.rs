@@ -78,10 +78,14 @@ impl SandboxBuilder for NativeBuilder {
                 Ok(Arc::new(NativeSandbox::new(process, holdings, roots)))
             }
             Err(error) => {
-                if let Err(left) = release(&holdings).await {
-                    tracing::warn!("{left}");
-                }
-                Err(error)
+                let Err(left) = release(&holdings).await else {
+                    return Err(error);
+                };
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a task could not be started"
+                );
+                Err(EngineError::new(error.kind(), error.to_string()).caused_by(left))
             }
         }
     }

@@ -73,8 +73,11 @@ impl Sandbox for NativeSandbox {
             }
             Outcome::Aborted => self.released().await.map(|()| SandboxEnd::Aborted),
             Outcome::Broken(message) => {
-                self.released().await?;
-                Err(EngineError::new(EngineErrorKind::Internal, message))
+                let error = EngineError::new(EngineErrorKind::Internal, message);
+                Err(match release(&self.holdings).await {
+                    Ok(()) => error,
+                    Err(left) => error.caused_by(left),
+                })
             }
         }
     }

@@ -18,7 +18,7 @@ mod outside;
 mod values;
 
 pub(crate) use load::{ConfigError, load, schema};
-pub(crate) use values::{Period, Secret};
+pub(crate) use values::{NotAPeriod, Period, Secret};
 
 /// The config of one worker. Any value may also come from elsewhere: `{$env: NAME}` is an environment variable
 /// (`type: string, number, bool, json` or `list`; `default:` where it may be unset), `{$file: PATH}` the content of a file.

@@ -2,11 +2,13 @@
 
 use std::{
     error::Error,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use engine_api::{Engine, RunKey};
+use futures_util::FutureExt as _;
 use plugin_host::{
     PluginHost, PluginSet,
     ports::{RunPorts, TaskInfo, WorkerInfo},
@@ -25,7 +27,7 @@ use crate::{
         journal::Trouble,
         lease::Lease,
         resolution::{Exception, Resolution},
-        run::{Capacity, RunOutcome, RunParts, RunPayload, run},
+        run::{Capacity, RunOutcome, RunParts, RunPayload, panic_message, run},
     },
 };
 
@@ -94,10 +96,11 @@ impl Launcher {
         Ok(Self(Arc::new(Shared { parts, current })))
     }
 
-    /// Runs a claimed task to its end. The lease begins before anything else, when this is called.
+    /// Runs a claimed task to its end. The lease begins before anything else, when this is called. A claim that arrives while
+    /// the worker stops is not begun in earnest: its run is aborted at once, and the queue gives it to another worker.
     pub(crate) fn launch(&self, claim: wire::TaskClaim) -> impl Future<Output = RunOutcome> + Send + 'static {
         let watched = &self.0.parts.watched;
-        let lease = Lease::begin(&claim, &self.0.parts.queue, watched.renew_within());
+        let lease = Arc::new(Lease::begin(&claim, &self.0.parts.queue, watched.renew_within()));
         watched.add(&lease);
         let shared = self.0.clone();
         async move {
@@ -105,10 +108,23 @@ impl Launcher {
                 task_id: claim.status.task_id.clone(),
                 run_id: claim.run_id,
             };
-            let current = shared.take_up_plugins().await;
-            match shared.open_log(&key).await {
-                Ok(log) => run(shared.assemble(key, claim, lease, &current, log)).await,
-                Err(error) => without_log(&key, lease, &error).await,
+            match AssertUnwindSafe(shared.prepare(&key, claim, &lease))
+                .catch_unwind()
+                .await
+            {
+                Ok(Ok(parts)) => {
+                    drop(lease);
+                    run(parts).await
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(run = %key, error = &error as &dyn Error, "the run has no log, and ends before it began");
+                    not_begun(&key, lease, &error.to_string()).await
+                }
+                Err(panic) => {
+                    let message = panic_message(&*panic);
+                    tracing::error!(run = %key, message, "a panic while a run was being prepared");
+                    not_begun(&key, lease, &format!("panic before the run: {message}")).await
+                }
             }
         }
     }
@@ -142,6 +158,23 @@ impl Shared {
         current.clone()
     }
 
+    /// Makes everything that a run needs.
+    async fn prepare(
+        &self,
+        key: &RunKey,
+        claim: wire::TaskClaim,
+        lease: &Arc<Lease>,
+    ) -> Result<RunParts, OpenLogError> {
+        let stop = if self.parts.stop.stopping() {
+            StopHandle::stopped()
+        } else {
+            self.parts.stop.clone()
+        };
+        let current = self.take_up_plugins().await;
+        let log = self.open_log(key).await?;
+        Ok(self.assemble(&current, claim, lease, log, stop))
+    }
+
     /// A new log, in a file of its own.
     async fn open_log(&self, key: &RunKey) -> Result<Arc<TaskLog>, OpenLogError> {
         let (storage, key) = (self.parts.storage.clone(), key.clone());
@@ -151,11 +184,11 @@ impl Shared {
 
     fn assemble(
         &self,
-        key: RunKey,
-        claim: wire::TaskClaim,
-        lease: Lease,
         current: &Current,
+        claim: wire::TaskClaim,
+        lease: &Arc<Lease>,
         log: Arc<TaskLog>,
+        stop: StopHandle,
     ) -> RunParts {
         let parts = &self.parts;
         let live = parts
@@ -164,7 +197,7 @@ impl Shared {
             .map(|server| server.register(log.reader()));
         let abort_hooks = CancellationToken::new();
         let artifacts = QueueArtifacts::new(
-            key.clone(),
+            lease.key().clone(),
             claim.task.expires,
             lease.queue().clone(),
             parts.http.clone(),
@@ -179,8 +212,8 @@ impl Shared {
         });
         let read = current.schema.read(&claim.task.payload);
         RunParts {
-            key,
-            lease,
+            key: lease.key().clone(),
+            lease: lease.clone(),
             engine: parts.engine.clone(),
             plugins,
             abort_hooks,
@@ -191,7 +224,7 @@ impl Shared {
             },
             worker: parts.worker.clone(),
             observer: parts.observer.clone(),
-            stop: parts.stop.clone(),
+            stop,
         }
     }
 }
@@ -205,14 +238,18 @@ enum OpenLogError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// The end of a run that could not even have a log: the worker's disk is full or gone, which is no fault of the task's.
-async fn without_log(key: &RunKey, lease: Lease, error: &OpenLogError) -> RunOutcome {
-    tracing::error!(run = %key, error = error as &dyn Error, "the run has no log, and ends before it began");
-    let resolution = Resolution::Exception(Exception::InternalError);
-    lease.report(resolution).await;
-    lease.end().await;
+/// The end of a run that could not even begin: the worker's disk is full or gone, which is no fault of the task's, or the
+/// worker itself broke.
+async fn not_begun(key: &RunKey, lease: Arc<Lease>, why: &str) -> RunOutcome {
+    lease
+        .report(Resolution::Exception(Exception::InternalError))
+        .await;
+    match Arc::into_inner(lease) {
+        Some(lease) => lease.end().await,
+        None => tracing::error!(run = %key, "the lease of the run is still in use"),
+    }
     RunOutcome {
-        troubles: vec![Trouble::NonFatal(format!("{key}: {error}"))],
+        troubles: vec![Trouble::NonFatal(format!("{key}: {why}"))],
         capacity: Capacity::Free,
     }
 }
@@ -221,7 +258,8 @@ fn merge(engine: &dyn Engine, plugins: &PluginSet) -> Result<PayloadSchema, Merg
     PayloadSchema::merge(engine.name(), engine.payload_schema(), plugins.schemas())
 }
 
-fn task_info(claim: &wire::TaskClaim) -> TaskInfo {
+/// What plugins are told of a claimed run.
+pub(crate) fn task_info(claim: &wire::TaskClaim) -> TaskInfo {
     TaskInfo {
         task_id: claim.status.task_id.clone(),
         run_id: claim.run_id,

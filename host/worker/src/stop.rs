@@ -29,6 +29,13 @@ impl StopHandle {
         }
     }
 
+    /// A handle of its own on a life that is over: what hangs on it ends at once.
+    pub(crate) fn stopped() -> Self {
+        Self {
+            level: Arc::new(watch::Sender::new(Level::Now)),
+        }
+    }
+
     /// Asks the worker to claim nothing more and to end when the running tasks have ended. Does nothing where it was asked
     /// to stop before.
     pub(crate) fn graceful(&self, why: &str) {

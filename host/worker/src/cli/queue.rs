@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{Outcome, could_not_run, print};
 use crate::{
-    config::{Period, default_claim_timeout},
+    config::{NotAPeriod, Period, default_claim_timeout},
     credentials_file,
     exit::Exit,
     root::{EmbeddedOptions, Root},
@@ -23,7 +23,7 @@ pub(super) struct QueueArgs {
     #[arg(long, default_value = "127.0.0.1:8042")]
     listen: SocketAddr,
     /// How long a claim lasts before it must be renewed
-    #[arg(long, default_value_t = default_claim_timeout(), value_name = "TIME")]
+    #[arg(long, default_value_t = default_claim_timeout(), value_parser = some_time, value_name = "TIME")]
     claim_timeout: Period,
 }
 
@@ -52,4 +52,13 @@ pub(super) async fn run(root: &dyn Root, args: QueueArgs) -> Outcome {
     let _ = stopped.await;
     queue.shutdown().await;
     Ok(Exit::Success)
+}
+
+/// A claim that lasts no time can't be kept.
+fn some_time(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|error: NotAPeriod| error.to_string())?;
+    if period.duration().is_zero() {
+        return Err("must be more than nothing".to_owned());
+    }
+    Ok(period)
 }

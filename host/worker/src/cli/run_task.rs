@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use clap::Args;
@@ -54,6 +55,9 @@ pub(super) struct RunTaskArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
+
+/// How soon the run hears that its task was canceled: the queue is on this machine.
+const CANCEL_WITHIN: Duration = Duration::from_millis(250);
 
 /// Everything that is made before the task is run.
 struct Prepared {
@@ -113,6 +117,7 @@ fn prepare(args: &RunTaskArgs) -> Result<Prepared, Failure> {
     }
     config.worker.task_queue_id = task.task_queue_id().unwrap_or(config.worker.task_queue_id);
     config.worker.directory = directory.path().join("worker");
+    config.queue.status_interval = CANCEL_WITHIN.into();
     config.worker.concurrency = 1;
     config.worker.task_limit = Some(1);
     config.plugin_directory = Some(plugin_directory.clone());
@@ -221,12 +226,16 @@ async fn attend<C: Future<Output = ()>>(
     }
 }
 
-/// Cancels the task, and then the worker's run of it, which would otherwise learn of it at its next reclaim.
+/// Cancels the task: its run hears of it from the queue, as any worker's would, and a worker that has not claimed it yet
+/// does not.
 async fn cancel_task(queue: &Queue, task_id: &str, stop: &StopHandle) {
-    if let Err(error) = queue.cancel_task(task_id).await {
-        tracing::warn!(%error, "the task could not be canceled");
+    match queue.cancel_task(task_id).await {
+        Ok(_) => stop.graceful("the task is canceled"),
+        Err(error) => {
+            tracing::warn!(%error, "the task could not be canceled, ending the worker");
+            stop.now("the task is to be canceled");
+        }
     }
-    stop.now("the task is canceled");
 }
 
 /// How the task ended.

@@ -53,7 +53,10 @@ fn what_can_not_be_had_hides_no_error_of_a_neighbour() {
         "  env: {grants: [environment]}\n",
         "  env: {$env: UNSET}\n  env-more: {grant: []}\n",
     );
-    assert!(told.contains("UNSET") && told.contains("env-more.grant"), "{told}");
+    assert!(
+        told.contains("UNSET") && told.contains("env-more.grant"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// What a period looks like.
 const PERIOD: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
+/// The longest period: ten years. Times that are farther off than a calendar goes can't be reckoned with.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 /// What a plugin may be called.
 const PLUGIN_NAME: &str = "^[a-z0-9-]{1,64}$";
 
@@ -16,7 +18,7 @@ pub(crate) struct Period(Duration);
 
 /// Text that is no period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a time with its unit is expected, such as 500ms, 2s, 5m, 1h")]
+#[error("a time with its unit is expected, such as 500ms, 2s, 5m, 1h, of ten years at most")]
 pub(crate) struct NotAPeriod;
 
 /// Text that never shows itself.
@@ -49,7 +51,9 @@ impl Period {
         };
         number
             .checked_mul(milliseconds)
-            .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
+            .map(Duration::from_millis)
+            .filter(|duration| *duration <= LONGEST)
+            .map(Self)
     }
 }
 
@@ -149,7 +153,17 @@ mod tests {
     fn periods_have_units() {
         assert_eq!(Period::parse("500ms"), Some(Period(Duration::from_millis(500))));
         assert_eq!(Period::parse("3d"), Some(Period::seconds(3 * 24 * 60 * 60)));
-        for none in ["", "5", "s", "5 s", "-5s", "1.5s", "5x", "99999999999999999999s"] {
+        for none in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "5x",
+            "4000d",
+            "99999999999999999999s",
+        ] {
             assert_eq!(Period::parse(none), None, "{none}");
         }
         assert_eq!(Period::parse("90s").unwrap().to_string(), "90s");

@@ -24,7 +24,9 @@ use super::{
     stage::{self, Effect, Event, Made, Stage, Verdict},
 };
 use crate::{observe::RunObserver, stop::StopHandle};
-use operations::{Done, Operation, panic_message};
+use operations::{Done, Operation};
+
+pub(crate) use operations::panic_message;
 
 /// What a task's author is told of a panic.
 const PANICKED: &str = "internal error of the worker; its own log says more";
@@ -35,7 +37,7 @@ pub(crate) struct RunParts {
     /// Its name.
     pub(crate) key: RunKey,
     /// Its right to run, ended by the run.
-    pub(crate) lease: Lease,
+    pub(crate) lease: Arc<Lease>,
     /// Makes its sandbox.
     pub(crate) engine: Arc<dyn Engine>,
     /// Its plugins, not yet told of it.
@@ -136,7 +138,7 @@ impl Run {
         Self {
             journal: Journal::new(parts.key.clone(), log.clone()),
             key: parts.key,
-            lease: Arc::new(parts.lease),
+            lease: parts.lease,
             engine: parts.engine,
             plugins: Arc::new(parts.plugins),
             log,
@@ -284,7 +286,11 @@ impl Run {
                     }
                     Operation::Hook => Event::Hook(Err(Exception::InternalError)),
                     Operation::Report => Event::Reported,
-                    Operation::Dispose => Event::Disposed,
+                    Operation::Dispose => {
+                        // Nobody knows what is left: it may be processes.
+                        self.capacity = Capacity::Occupied;
+                        Event::Disposed
+                    }
                 }
             }
         }

@@ -169,7 +169,7 @@ fn no_such(what: &'static str) -> BoxFuture<'static, HookAnswer> {
     })
 }
 
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

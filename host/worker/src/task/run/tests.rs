@@ -19,7 +19,7 @@ use engine_api::{
 };
 use plugin_host::{
     CompilerCommand, HostConfig, HostOptions, Limits, NoProgress, PluginHost,
-    ports::{RunPorts, TaskInfo, WorkerInfo},
+    ports::{RunPorts, WorkerInfo},
 };
 use queue::{ClientOptions, CredentialsHandle, Queue, wire};
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Capacity, RunOutcome, RunParts, RunPayload, Trouble, run};
 use crate::{
+    launch::task_info,
     observe::{NoObserver, RunObserver},
     ports::{QueueArtifacts, RunLog},
     stop::StopHandle,
@@ -242,7 +243,11 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
         run_id: 0,
     };
     let claim = claim(&key);
-    let lease = Lease::begin(&claim, &queue, tokio::sync::watch::channel(Duration::MAX).1);
+    let lease = Arc::new(Lease::begin(
+        &claim,
+        &queue,
+        tokio::sync::watch::channel(Duration::MAX).1,
+    ));
     let storage = TemporaryStorage::open(&folder.path().join("temporary")).unwrap();
     let log = Arc::new(TaskLog::new(storage.run_file(&key, "log").unwrap(), 1 << 20));
     let abort_hooks = CancellationToken::new();
@@ -254,15 +259,7 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
         folder.path().to_owned(),
     );
     let ports = RunPorts {
-        task: TaskInfo {
-            task_id: key.task_id.clone(),
-            run_id: 0,
-            task_group_id: key.task_id.clone(),
-            created: claim.task.created,
-            deadline: claim.task.deadline,
-            expires: claim.task.expires,
-            scopes: Vec::new(),
-        },
+        task: task_info(&claim),
         definition: Arc::default(),
         log: Arc::new(RunLog::new(log.clone(), None)),
         artifacts: Arc::new(artifacts),
