@@ -313,6 +313,47 @@ async fn no_link_leads_out_of_the_tasks_folder() {
 }
 
 #[tokio::test]
+async fn each_bad_file_of_a_directory_has_an_error_of_its_own_and_the_good_ones_are_published() {
+    let scene = Scene::new().await;
+    let _worker = scene.worker().all_plugins().start();
+    let script = "mkdir -p out/deep; for name in a z deep/m; do echo $name > out/$name; done; mkfifo out/pipe out/deep/pipe; \
+        ln -s /etc/passwd out/outside; ln -s nothing out/nowhere; ln -s loop out/loop; echo x > out/\"$(printf 'b\\377d')\"";
+    let list = json!([{"type": "directory", "path": "out", "name": "public/out"}]);
+    let task_id = scene.create_task(&publish(script, list)).await;
+    let expected = Expected::failed()
+        .says("invalid-resource-on-worker: 'out/pipe' is there and is not a file")
+        .says("invalid-resource-on-worker: 'out/deep/pipe' is there and is not a file")
+        .says("invalid-resource-on-worker: 'out/outside' can't be published")
+        .says("file-missing-on-worker: there is no file at 'out/nowhere'")
+        .says("invalid-resource-on-worker: 'out/loop' can't be published")
+        .says("(published as public/out/b%EF%BF%BDd)");
+    check(&scene, &task_id, "bad files", &expected).await;
+    for name in ["a", "z", "deep/m"] {
+        let text = scene.fetch(&task_id, &format!("public/out/{name}")).await.text;
+        assert_eq!(text, format!("{name}\n"));
+    }
+    for (name, reason) in [
+        ("pipe", "invalid-resource-on-worker"),
+        ("deep/pipe", "invalid-resource-on-worker"),
+        ("outside", "invalid-resource-on-worker"),
+        ("nowhere", "file-missing-on-worker"),
+        ("loop", "invalid-resource-on-worker"),
+        ("b%EF%BF%BDd", "invalid-resource-on-worker"),
+    ] {
+        let name = format!("public/out/{name}");
+        let place = scene.place(&task_id, &name).await;
+        let ArtifactContent::Error {
+            reason: found,
+            message,
+        } = place
+        else {
+            panic!("{name} is no error: {place:?}")
+        };
+        assert_eq!(found, reason, "{name}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn the_names_of_the_logs_are_not_for_artifacts() {
     let scene = Scene::new().await;
     let _worker = scene.worker().all_plugins().start();

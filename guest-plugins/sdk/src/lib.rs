@@ -1,5 +1,6 @@
 //! Everything that the author of a plugin in Rust needs: a trait for each kind of plugin with a default for each hook,
-//! methods on the handles that hooks get, and one export macro for each kind.
+//! methods on the handles that hooks get, and one export macro for each kind: [`export_task_plugin!`],
+//! [`export_worker_plugin!`], and [`export_task_and_worker_plugin!`] for a plugin that is both.
 //!
 //! A whole plugin is a struct, a schema and the hooks it cares about:
 //!

@@ -96,19 +96,22 @@ impl HostFolder for State {
             Ok(next) => next,
             Err(error) => return Ok(Err(ExtractError::Refused(error))),
         };
-        self.table.get_mut(&folder)?.walk = Some(walk);
-        let FolderEntry { path, content } = match next {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(Ok(None)),
+        // After an error the walk is over: it is not put back.
+        let entry = match next {
+            Ok(Some(FolderEntry { path, content })) => {
+                // An error of the file is of this entry: the walk goes on.
+                let content = match content.map(|content| self.give(FileHandle(content))) {
+                    Ok(Ok(file)) => Ok(file),
+                    Ok(Err(error)) => return Ok(Err(ExtractError::Refused(error))),
+                    Err(error) => Err(error.into()),
+                };
+                Some(Entry { path, content })
+            }
+            Ok(None) => None,
             Err(error) => return Ok(Err(error.into())),
         };
-        // An error of the file is of this entry: the walk goes on.
-        let content = match content.map(|content| self.give(FileHandle(content))) {
-            Ok(Ok(file)) => Ok(file),
-            Ok(Err(error)) => return Ok(Err(ExtractError::Refused(error))),
-            Err(error) => Err(error.into()),
-        };
-        Ok(Ok(Some(Entry { path, content })))
+        self.table.get_mut(&folder)?.walk = Some(walk);
+        Ok(Ok(entry))
     }
 
     async fn drop(&mut self, folder: Resource<FolderHandle>) -> wasmtime::Result<()> {

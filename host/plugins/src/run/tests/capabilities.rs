@@ -106,6 +106,22 @@ async fn a_walk_is_closed_with_its_result_set_while_its_files_are_the_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_walk_is_over_after_an_error_of_its_own() {
+    let (_bench, run, _) = begun(Guest {
+        stopped: "(call $extract_folder (local.get $handle) (i32.const 64) (i32.const 5) (i32.const 512)) (call $expect (i32.const 99))
+            (global.set $memory (i32.load (i32.const 516)))
+            (call $next_entry (global.get $memory) (i32.const 512)) (call $expect (i32.const 2))
+            (call $next_entry (global.get $memory) (i32.const 512)) (call $expect_refused (i32.const 6))
+            (i32.const 288)",
+        ..Guest::default()
+    })
+    .await;
+    let answer = run.stopped(Phase::new(Arc::new(Results) as Arc<_>)).await;
+    assert_eq!(answer.failures, []);
+    run.dispose().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn artifacts_works() {
     let (_bench, run, artifacts) = begun(Guest {
         finished: "(call $refer) (call $expect (i32.const 99))

@@ -207,8 +207,8 @@ impl Sandbox for Running {
     }
 }
 
-/// A result set in which every path is a file of one byte that can't be opened, but for the file NAME, and the folder NAME
-/// with two entries: a file, and one that can't be had.
+/// A result set in which every path is a file of one byte that can't be opened, but for the file NAME, the folder NAME
+/// with two entries (a file, and one that can't be had), and the folder PANIC, which can't be walked.
 #[derive(Debug)]
 pub(super) struct Results;
 
@@ -249,6 +249,7 @@ impl ResultSet for Results {
                 Err(ExtractError::WrongKind("a pipe")),
                 Ok(BytesContent::new("NAME")),
             ]))),
+            "PANIC" => Ok(Box::new(Unwalkable)),
             _ => Err(ExtractError::Missing),
         }
     }
@@ -270,6 +271,17 @@ impl FolderWalk for Walk {
             content,
         };
         Ok(self.0.pop().map(entry))
+    }
+}
+
+/// A walk that answers nothing but errors.
+#[derive(Debug)]
+struct Unwalkable;
+
+#[async_trait]
+impl FolderWalk for Unwalkable {
+    async fn next(&mut self) -> Result<Option<FolderEntry>, ExtractError> {
+        Err(ExtractError::NotReadable("it is broken".to_owned()))
     }
 }
 
