@@ -21,6 +21,8 @@ use tokio::{
     io::{AsyncWriteExt as _, BufWriter},
 };
 
+use crate::ids;
+
 /// Bytes are written in pieces of this size.
 const BUFFER: usize = 256 << 10;
 /// An upload that sends nothing for so long is given up.
@@ -47,13 +49,17 @@ pub(crate) struct ContentFiles {
 }
 
 impl ContentFiles {
-    /// Opens a directory, or makes it, and removes all files but the known ones. Blocks.
+    /// Opens a directory, or makes it, and removes the files of ours that are not among the known ones. Those of others stay:
+    /// a queue's directory may be mistyped. Blocks.
     pub(crate) fn open(directory: &Path, known: &HashSet<String>) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name();
-            if !name.to_str().is_some_and(|name| known.contains(name)) && entry.file_type()?.is_file() {
+            let is_left = name
+                .to_str()
+                .is_some_and(|name| is_ours(name) && !known.contains(name));
+            if is_left && entry.file_type()?.is_file() {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -117,6 +123,11 @@ impl ContentFiles {
     }
 }
 
+/// Whether a file has a name that only we give.
+fn is_ours(name: &str) -> bool {
+    ids::is_slugid(name.strip_suffix(".part").unwrap_or(name))
+}
+
 async fn remove(path: &Path) {
     if let Err(error) = tokio::fs::remove_file(path).await
         && error.kind() != io::ErrorKind::NotFound
@@ -129,4 +140,27 @@ async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io:
     tokio::task::spawn_blocking(work)
         .await
         .map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_upload_left_is_removed_and_files_of_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (known, left, part) = (slugid::v4(), slugid::v4(), format!("{}.part", slugid::v4()));
+        for name in [&known, &left, &part, "thesis.txt", "thesis.part"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        ContentFiles::open(folder.path(), &HashSet::from([known.clone()])).unwrap();
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let mut expected = vec![known, "thesis.part".to_owned(), "thesis.txt".to_owned()];
+        expected.sort();
+        assert_eq!(names, expected);
+    }
 }
