@@ -92,7 +92,7 @@ impl Worker {
     }
 
     /// Claims and runs tasks until the worker is to stop, then waits for the runs. An open claim is let finish, because
-    /// the queue may have granted it already; what it brings is run all the same, and aborted where the worker stops.
+    /// the queue may have granted it already; what it brings is launched all the same, and given back where the worker stops.
     pub(crate) async fn work(mut self) {
         let mut pause = CLAIM_PAUSE.0;
         while !self.stop.stopping() && self.tasks_left() > 0 {
@@ -159,7 +159,11 @@ impl Worker {
         let claim = tokio::spawn(async move { queue.claim_work(&task_queue_id, &request).await });
         match self.attend(claim).await {
             Ok(answer) => Ok(answer?.tasks),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Nobody cancels it but the end of the runtime.
+                Err(_) => Ok(Vec::new()),
+            },
         }
     }
 
