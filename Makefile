@@ -24,7 +24,8 @@ test-plugins: wasm-target ## The guests that misbehave.
 
 test: plugins test-plugins ## All tests. They build the worker themselves, with what tests need of its dependencies.
 	$(CARGO) test --locked --workspace --exclude test-plugins --doc
-	$(CARGO) test --locked --workspace --exclude test-plugins --tests --examples
+	$(CARGO) build --locked --workspace --exclude test-plugins --examples # what tests start beside the worker
+	$(CARGO) test --locked --workspace --exclude test-plugins --tests
 
 lint: ## Formatting and clippy, warnings as errors.
 	$(CARGO) fmt --all --check
