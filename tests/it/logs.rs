@@ -21,19 +21,24 @@ fn gated(scene: &Scene) -> (Value, std::path::PathBuf) {
     )
 }
 
+/// Where the log of a task can be followed, once it can be.
+async fn live_url(scene: &Scene, task_id: &str) -> String {
+    eventually("the log can be followed", async || {
+        match scene.queue.latest_artifact(task_id, LIVE).await {
+            Ok(ArtifactContent::Reference { url }) => Some(url),
+            _ => None,
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_log_is_followed_while_the_task_runs_and_linked_when_it_is_over() {
     let scene = Scene::new().await;
     let _worker = scene.worker().all_plugins().start();
     let (payload, gate) = gated(&scene);
     let task_id = scene.create_task(&payload).await;
-    let url = eventually("the log can be followed", async || {
-        match scene.queue.latest_artifact(&task_id, LIVE).await {
-            Ok(ArtifactContent::Reference { url }) => Some(url),
-            _ => None,
-        }
-    })
-    .await;
+    let url = live_url(&scene, &task_id).await;
     let mut answer = scene
         .http
         .get(&url)
@@ -84,13 +89,7 @@ async fn nobody_follows_a_log_without_its_token() {
     let _worker = scene.worker().all_plugins().start();
     let (payload, gate) = gated(&scene);
     let task_id = scene.create_task(&payload).await;
-    let url = eventually("the log can be followed", async || {
-        match scene.queue.latest_artifact(&task_id, LIVE).await {
-            Ok(ArtifactContent::Reference { url }) => Some(url),
-            _ => None,
-        }
-    })
-    .await;
+    let url = live_url(&scene, &task_id).await;
     let (rest, token) = url.trim_end_matches('/').rsplit_once('/').unwrap();
     assert!(token.len() >= 22, "{url}");
     let wrong: String = token.chars().map(|c| if c == 'a' { 'b' } else { 'a' }).collect();
