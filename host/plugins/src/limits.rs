@@ -172,6 +172,17 @@ impl Allocations {
     }
 }
 
+/// Takes some of what is left, or nothing where that is too little; answers whether it did.
+fn take(left: &mut u64, more: usize) -> bool {
+    match left.checked_sub(more as u64) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
 impl ResourceLimiter for Allocations {
     fn memory_growing(
         &mut self,
@@ -179,16 +190,14 @@ impl ResourceLimiter for Allocations {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let more = desired.saturating_sub(current) as u64;
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        if more > self.memory_left {
+        let granted = take(&mut self.memory_left, desired.saturating_sub(current));
+        if !granted {
             self.hit = Some(LimitHit::Memory);
-            return Ok(false);
         }
-        self.memory_left -= more;
-        Ok(true)
+        Ok(granted)
     }
 
     fn table_growing(
@@ -197,16 +206,14 @@ impl ResourceLimiter for Allocations {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let more = desired.saturating_sub(current) as u64;
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        if more > self.table_left {
+        let granted = take(&mut self.table_left, desired.saturating_sub(current));
+        if !granted {
             self.hit = Some(LimitHit::TableElements);
-            return Ok(false);
         }
-        self.table_left -= more;
-        Ok(true)
+        Ok(granted)
     }
 
     fn instances(&self) -> usize {
