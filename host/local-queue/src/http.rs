@@ -1,16 +1,18 @@
 //! The HTTP side: what is asked for, by whom, and the answer. The rules are elsewhere.
 
-mod artifact_content;
-mod artifacts;
+mod auth;
 mod call;
 mod errors;
 mod files;
-mod groups;
 mod headers;
+mod index;
+mod object;
 mod pages;
+mod purge_cache;
+mod queue;
+mod secrets;
 mod service;
-mod tasks;
-mod work;
+mod worker_manager;
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,15 +71,20 @@ impl App {
 
 /// Everything that is served.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let api = Router::new()
-        .merge(service::routes())
-        .merge(tasks::routes())
-        .merge(groups::routes())
-        .merge(work::routes())
-        .merge(artifacts::routes())
-        .merge(artifact_content::routes());
-    Router::new()
-        .nest("/api/queue/v1", api)
+    let services = [
+        ("auth", auth::routes()),
+        ("index", index::routes()),
+        ("object", object::routes()),
+        ("purge-cache", purge_cache::routes()),
+        ("queue", queue::routes()),
+        ("secrets", secrets::routes()),
+        ("worker-manager", worker_manager::routes()),
+    ];
+    let mut router = Router::new();
+    for (name, routes) in services {
+        router = router.nest(&format!("/api/{name}/v1"), routes.merge(service::routes()));
+    }
+    router
         .merge(files::routes())
         .fallback(errors::unknown_route)
         .method_not_allowed_fallback(errors::unknown_route)

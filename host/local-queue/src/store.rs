@@ -8,6 +8,7 @@ mod db;
 mod dependencies;
 mod open;
 mod schema;
+mod tables;
 mod tasks;
 mod writer;
 

@@ -36,16 +36,21 @@ pub(crate) fn open(directory: &Path, signals: Arc<Signals>) -> Result<Opened, St
     let found = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
         .map_err(|error| database(error.into()))?;
-    if found > schema::VERSION {
+    let known = schema::VERSIONS.len();
+    let Some(missing) = usize::try_from(found)
+        .ok()
+        .and_then(|found| schema::VERSIONS.get(found..))
+    else {
         return Err(StartError::NewerDatabase {
             path,
             found,
-            known: schema::VERSION,
+            known: known.try_into().unwrap_or(i64::MAX),
         });
-    }
-    if found == 0 {
+    };
+    if !missing.is_empty() {
+        let update = format!("BEGIN;{}PRAGMA user_version = {known};COMMIT;", missing.concat());
         connection
-            .execute_batch(schema::TABLES)
+            .execute_batch(&update)
             .map_err(|error| database(error.into()))?;
     }
     connection.set_prepared_statement_cache_capacity(64);

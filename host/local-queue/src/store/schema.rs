@@ -1,7 +1,7 @@
 //! The tables. Times are milliseconds after 1970.
 
-/// The version of the tables, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 1;
+/// What each version of the tables adds to the one before, from 1 on. The number of the newest is in `PRAGMA user_version`.
+pub(super) const VERSIONS: [&str; 3] = [QUEUE, super::tables::SERVICES, super::tables::WORKERS_AND_OBJECTS];
 
 /// How the connection behaves: whatever has been acknowledged survives a power cut.
 pub(super) const PRAGMAS: &str = "
@@ -11,10 +11,8 @@ PRAGMA foreign_keys = ON;
 PRAGMA busy_timeout = 5000;
 ";
 
-/// Version 1.
-pub(super) const TABLES: &str = "
-BEGIN;
-
+/// Version 1: the queue.
+const QUEUE: &str = "
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -94,7 +92,4 @@ CREATE TABLE contents (
     PRIMARY KEY (task_id, run_id, name),
     FOREIGN KEY (task_id, run_id, name) REFERENCES artifacts (task_id, run_id, name)
 ) WITHOUT ROWID;
-
-PRAGMA user_version = 1;
-COMMIT;
 ";

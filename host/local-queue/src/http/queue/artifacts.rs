@@ -6,17 +6,17 @@ use axum::{Json, Router, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::{CreateArtifactRequest, CreateArtifactResponse, ListArtifactsResponse};
 use serde_json::Value;
 
-use super::{
-    App,
-    artifact_content::{get, get_latest},
-    call::{Answer, Call, call, paged},
-    pages::{self, Page},
-};
+use super::artifact_content::{get, get_latest};
 use crate::{
     artifact::{Artifact, Details},
     clock,
     content::Purpose,
     error::{ApiError, Failure},
+    http::{
+        App,
+        call::{Answer, Call, call, paged},
+        pages::{self, Page},
+    },
     store::Db,
     task,
 };

@@ -6,13 +6,16 @@ use axum::{Json, Router, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::{ListTaskGroupResponse, timestamp};
 use serde_json::{Map, json};
 
-use super::{
-    App,
-    call::{Answer, Call, call, paged},
-    pages::{self, Page},
-    tasks::no_such_task,
+use super::tasks::no_such_task;
+use crate::{
+    error::ApiError,
+    http::{
+        App,
+        call::{Answer, Call, call, paged},
+        pages::{self, Page},
+    },
+    store::Db,
 };
-use crate::{error::ApiError, store::Db};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     use MethodFilter as Method;

@@ -11,15 +11,15 @@ use axum::{
 use queue::wire::{Priority, TaskDefinition, TaskStatusResponse, timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{
-    App,
-    call::{Answer, Call, call, paged},
-    pages::{self, Page},
-};
 use crate::{
     auth::scopes::Expression,
     clock,
     error::{ApiError, Failure},
+    http::{
+        App,
+        call::{Answer, Call, call, paged},
+        pages::{self, Page},
+    },
     store::Db,
     task::{self, Change, Draft, Refusal, Task},
 };

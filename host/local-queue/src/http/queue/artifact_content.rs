@@ -11,17 +11,17 @@ use axum::{
 use queue::wire::ArtifactContent;
 use serde_json::json;
 
-use super::{
-    App,
-    artifacts::latest_run,
-    call::{Answer, Call, call},
-};
+use super::artifacts::latest_run;
 use crate::{
     artifact::{Artifact, Details},
     auth::scopes::Expression,
     clock,
     content::Purpose,
     error::{ApiError, Code, Failure},
+    http::{
+        App,
+        call::{Answer, Call, call},
+    },
     store::Db,
 };
 

@@ -10,15 +10,15 @@ use queue::wire::{
 };
 use serde_json::Value;
 
-use super::{
-    App,
-    call::{Answer, Call, call},
-    tasks::status_response,
-};
+use super::tasks::status_response;
 use crate::{
     auth::{self, TemporaryCredentials, scopes::Expression},
     clock,
     error::{ApiError, Failure},
+    http::{
+        App,
+        call::{Answer, Call, call},
+    },
     ids,
     store::Db,
     task::{self, Change, Refusal, Resolution, Task, Worker},
