@@ -74,6 +74,11 @@ impl Artifact {
                 expires,
                 content_type,
                 content_length,
+            }
+            | CreateArtifactRequest::Object {
+                expires,
+                content_type,
+                content_length,
             } => (expires, content_type, content_length, Details::S3),
             CreateArtifactRequest::Reference {
                 expires,

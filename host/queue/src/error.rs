@@ -1,4 +1,4 @@
-//! Why a call of the queue failed.
+//! Why a call of a service failed.
 
 /// A call that failed, after the retries that its rules allow. Holds no secret.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +20,17 @@ pub enum CallErrorKind {
     /// The request could not be made or signed.
     #[error("the request can't be made")]
     Request,
-    /// No answer: refused, reset, name not found, …
-    #[error("the queue can't be reached")]
+    /// Nobody to send it to: refused, name not found, no agreement on TLS, …
+    #[error("Taskcluster can't be reached")]
+    NotConnected,
+    /// The connection broke before the answer was whole.
+    #[error("the connection to Taskcluster broke")]
     Network,
     /// No answer in time.
-    #[error("the queue does not answer")]
+    #[error("Taskcluster does not answer")]
     TimedOut,
     /// An answer that is an error.
-    #[error("the queue answers {status} {code}: {message}")]
+    #[error("Taskcluster answers {status} {code}: {message}")]
     Http {
         /// The HTTP status.
         status: u16,
@@ -37,7 +40,7 @@ pub enum CallErrorKind {
         message: String,
     },
     /// An answer that can't be read.
-    #[error("the queue's answer is not what its schema says")]
+    #[error("Taskcluster's answer is not what its schema says")]
     BadAnswer,
 }
 
@@ -62,6 +65,7 @@ impl CallError {
         match self.kind {
             CallErrorKind::Http { status, .. } => Some(status),
             CallErrorKind::Request
+            | CallErrorKind::NotConnected
             | CallErrorKind::Network
             | CallErrorKind::TimedOut
             | CallErrorKind::BadAnswer => None,
@@ -88,7 +92,21 @@ impl CallError {
                 (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
             }
             CallErrorKind::Request => true,
-            CallErrorKind::Network | CallErrorKind::TimedOut | CallErrorKind::BadAnswer => false,
+            CallErrorKind::NotConnected
+            | CallErrorKind::Network
+            | CallErrorKind::TimedOut
+            | CallErrorKind::BadAnswer => false,
+        }
+    }
+
+    /// Whether the service may have done what was asked, and its answer was lost. (A proxy in between may also have answered
+    /// 502 or 504 for a service that did.)
+    #[must_use]
+    pub fn may_have_been_done(&self) -> bool {
+        match self.kind {
+            CallErrorKind::Http { status, .. } => status >= 500,
+            CallErrorKind::Network | CallErrorKind::TimedOut | CallErrorKind::BadAnswer => true,
+            CallErrorKind::Request | CallErrorKind::NotConnected => false,
         }
     }
 }

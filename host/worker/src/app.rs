@@ -10,7 +10,7 @@ use engine_mock::MockEngine;
 use engine_native::{NativeEngine, TaskProcessCommand, task_process_main};
 use local_queue::LocalQueue;
 use plugin_host::{HostOptions, PluginHost, ports::WorkerInfo};
-use queue::{CredentialsHandle, Queue, wire};
+use queue::{CredentialsHandle, Deployment, Queue, wire};
 use serde_json::Value;
 use services::{LiveLogOptions, LiveLogServer, TemporaryFolder, TemporaryStorage};
 
@@ -217,12 +217,13 @@ impl Foundation {
     async fn lay(config: &Config, endpoint: &Endpoint) -> anyhow::Result<Self> {
         let http = queue::http_client()?;
         let credentials = CredentialsHandle::new(endpoint.credentials.clone());
-        let queue = Queue::new(
+        let deployment = Deployment::new(
             http.clone(),
             &endpoint.root_url,
             credentials,
             (&config.queue).into(),
         )?;
+        let queue = deployment.queue();
         let directory = config.worker.directory.clone();
         let (engine, settings) = (config.engine, config.engines.native.clone());
         // Leftovers may be large, and their processes slow to end.

@@ -54,6 +54,9 @@ pub(crate) struct Config {
     /// How the queue is talked to.
     #[serde(default)]
     pub(crate) queue: QueueConfig,
+    /// How artifacts are uploaded.
+    #[serde(default)]
+    pub(crate) artifacts: ArtifactsConfig,
 }
 
 /// The queue: of a Taskcluster deployment (`rootUrl` and `credentials`), or embedded in the worker (`embedded`).
@@ -132,6 +135,9 @@ pub(crate) struct WorkerConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) task_limit: Option<u64>,
+    /// How long the worker may have nothing to do before it ends. Without it there is no end.
+    #[serde(default)]
+    pub(crate) idle_timeout: Option<Period>,
     /// What tasks and plugins may know of the machine: `location`, `instanceType`, `region`, …
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
@@ -206,6 +212,33 @@ pub(crate) struct QueueConfig {
     pub(crate) claim_timeout: Period,
     /// How often it is asked whether running tasks were canceled: in one request for all of them.
     pub(crate) status_interval: Period,
+}
+
+/// How artifacts are uploaded.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ArtifactsConfig {
+    /// Where the queue is told to keep the bytes of artifacts.
+    pub(crate) storage_type: StorageType,
+    /// How many are uploaded at a time, by all tasks together.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) concurrency: u32,
+    /// How many bytes those may have that are uploaded at a time. One that has more is uploaded alone.
+    #[schemars(range(min = 1))]
+    pub(crate) concurrent_bytes: u64,
+    /// How long no byte of an upload may move before it is begun anew.
+    pub(crate) stall_timeout: Period,
+}
+
+/// Where the bytes of artifacts are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum StorageType {
+    /// In a bucket of the queue's.
+    #[default]
+    S3,
+    /// By the object service.
+    Object,
 }
 
 /// Where tasks are claimed.
@@ -346,6 +379,17 @@ impl Default for QueueConfig {
             call_timeout: options.call_timeout.into(),
             claim_timeout: options.claim_timeout.into(),
             status_interval: Period::seconds(15),
+        }
+    }
+}
+
+impl Default for ArtifactsConfig {
+    fn default() -> Self {
+        Self {
+            storage_type: StorageType::S3,
+            concurrency: 10,
+            concurrent_bytes: 4 << 30,
+            stall_timeout: Period::seconds(60),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_compression::tokio::bufread::GzipDecoder;
 use queue::{
-    ClientOptions, CredentialsHandle, Queue,
+    ClientOptions, CredentialsHandle, Deployment, Queue,
     wire::{Artifact, ArtifactContent, Credentials, RunStatus, TaskState, TaskStatus},
 };
 use tokio::io::AsyncReadExt as _;
@@ -37,9 +37,9 @@ impl Client {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = queue::http_client().unwrap();
         let credentials = CredentialsHandle::new(credentials);
-        let client = Queue::new(http.clone(), root_url, credentials, ClientOptions::default());
+        let client = Deployment::new(http.clone(), root_url, credentials, ClientOptions::default());
         Self {
-            queue: client.unwrap(),
+            queue: client.unwrap().queue(),
             http,
         }
     }

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use hawk::{DigestAlgorithm, Key, RequestBuilder};
 use queue::{
-    CallError, CallErrorKind, ClientOptions, CredentialsHandle, Queue,
+    CallError, CallErrorKind, ClientOptions, CredentialsHandle, Deployment, Queue,
     wire::{ClaimWorkRequest, Credentials, TaskClaim, timestamp},
 };
 use reqwest::{Method, header};
@@ -160,13 +160,14 @@ pub(super) fn any_port() -> SocketAddr {
 
 pub(super) fn client_of(root_url: &str, credentials: Credentials) -> Queue {
     let handle = CredentialsHandle::new(credentials);
-    Queue::new(
+    Deployment::new(
         queue::http_client().unwrap(),
         root_url,
         handle,
         ClientOptions::default(),
     )
     .unwrap()
+    .queue()
 }
 
 /// The root client.

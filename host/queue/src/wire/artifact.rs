@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::timestamp;
+use super::{Credentials, ObjectUpload, timestamp};
 
 /// `createArtifact` (`post-artifact-request.yml`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,17 @@ pub enum CreateArtifactRequest {
         /// A media type, at most 255 characters.
         content_type: String,
         /// Exactly how many bytes are put.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_length: Option<u64>,
+    },
+    /// Bytes, for the object service.
+    Object {
+        #[expect(missing_docs, reason = "as above")]
+        #[serde(with = "timestamp")]
+        expires: DateTime<Utc>,
+        /// A media type, at most 255 characters.
+        content_type: String,
+        /// Exactly how many bytes are uploaded. Leave it out: with it a queue of today answers 500 to `finishArtifact`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_length: Option<u64>,
     },
@@ -90,6 +101,8 @@ pub enum CreateArtifactResponse {
         /// To be sent with the PUT as it is.
         content_type: String,
     },
+    /// Who takes the bytes.
+    Object(ObjectUpload),
     /// Done.
     Reference,
     /// Done.
@@ -140,6 +153,13 @@ pub enum ArtifactContent {
     Reference {
         /// As its creator gave it.
         url: String,
+    },
+    /// To be had from the object service.
+    Object {
+        /// The object's name.
+        name: String,
+        /// Allow the download, and nothing else.
+        credentials: Credentials,
     },
     /// There is none.
     Error {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use queue::{CredentialsHandle, Queue, wire};
+use queue::{CredentialsHandle, Deployment, Queue, wire};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -147,8 +147,9 @@ async fn execute(
     let config = prepared.config.clone().at(&root_url, &client);
     let http = queue::http_client().map_err(could_not_run)?;
     let options = (&config.queue).into();
-    let queue = Queue::new(http.clone(), &root_url, CredentialsHandle::new(client), options)
-        .map_err(could_not_run)?;
+    let queue = Deployment::new(http.clone(), &root_url, CredentialsHandle::new(client), options)
+        .map_err(could_not_run)?
+        .queue();
     let stop = StopHandle::new();
     let cancel = Arc::new(Notify::new());
     let _signals = Signals::listen(vec![Box::new({

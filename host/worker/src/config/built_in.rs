@@ -9,8 +9,9 @@ use std::{
 use plugin_host::PluginConfig;
 
 use super::{
-    Config, EmbeddedConfig, EngineName, EnginesConfig, LiveLogConfig, Period, PluginsConfig, QueueConfig,
-    TaskclusterConfig, WorkerConfig, default_claim_timeout, default_max_log_bytes, default_worker_id,
+    ArtifactsConfig, Config, EmbeddedConfig, EngineName, EnginesConfig, LiveLogConfig, Period, PluginsConfig,
+    QueueConfig, TaskclusterConfig, WorkerConfig, default_claim_timeout, default_max_log_bytes,
+    default_worker_id,
 };
 
 /// The plugins that come with the worker, and what each of them needs.
@@ -63,6 +64,7 @@ impl Config {
                 max_log_bytes: default_max_log_bytes(),
                 tick: Period::seconds(10),
                 task_limit: None,
+                idle_timeout: None,
                 metadata: BTreeMap::new(),
             },
             engine: EngineName::Native,
@@ -75,6 +77,7 @@ impl Config {
             },
             live_log: LiveLogConfig::default(),
             queue: QueueConfig::default(),
+            artifacts: ArtifactsConfig::default(),
         }
     }
 

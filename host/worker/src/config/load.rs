@@ -17,8 +17,10 @@ use crate::{
 };
 
 /// Periods with which the worker could do nothing, or nothing else, if they were zero.
-const NOT_ZERO: [&str; 5] = [
+const NOT_ZERO: [&str; 7] = [
     "/worker/tick",
+    "/worker/idleTimeout",
+    "/artifacts/stallTimeout",
     "/queue/callTimeout",
     "/queue/claimTimeout",
     "/queue/statusInterval",

@@ -110,7 +110,8 @@ impl QueueArtifacts {
                         PutError::Storage(why) => TryError::Again(why),
                     })
             }
-            CreateArtifactResponse::Reference
+            CreateArtifactResponse::Object(_)
+            | CreateArtifactResponse::Reference
             | CreateArtifactResponse::Link
             | CreateArtifactResponse::Error => {
                 let why = format!("the queue answers with another kind of artifact for {name}");

@@ -126,6 +126,7 @@ fn redirect(content: ArtifactContent) -> Response {
     let (storage_type, url) = match content {
         ArtifactContent::S3 { url } => ("s3", url),
         ArtifactContent::Reference { url } => ("reference", url),
+        ArtifactContent::Object { name, .. } => ("object", name),
         ArtifactContent::Error { reason, message } => {
             let body = Json(json!({ "reason": reason, "message": message }));
             return (StatusCode::FAILED_DEPENDENCY, [(STORAGE_TYPE, "error")], body).into_response();

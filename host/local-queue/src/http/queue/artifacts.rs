@@ -102,6 +102,7 @@ fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
     let too_long = |text: &str, max: usize| text.chars().count() > max;
     let content_type = match &request {
         CreateArtifactRequest::S3 { content_type, .. }
+        | CreateArtifactRequest::Object { content_type, .. }
         | CreateArtifactRequest::Reference { content_type, .. } => Some(content_type),
         CreateArtifactRequest::Link { content_type, .. } => content_type.as_ref(),
         CreateArtifactRequest::Error { .. } => None,
@@ -123,6 +124,7 @@ fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
             format!("data.message must NOT have more than {MAX_MESSAGE} characters"),
         )),
         CreateArtifactRequest::S3 { .. }
+        | CreateArtifactRequest::Object { .. }
         | CreateArtifactRequest::Reference { .. }
         | CreateArtifactRequest::Link { .. }
         | CreateArtifactRequest::Error { .. } => Ok(request),

@@ -50,7 +50,13 @@ impl Log {
             match self.queue.latest_artifact(&self.task_id, LIVE).await {
                 Ok(ArtifactContent::Reference { url }) => break url,
                 // It is over already.
-                Ok(ArtifactContent::S3 { .. } | ArtifactContent::Error { .. }) => return,
+                Ok(
+                    ArtifactContent::S3 { .. }
+                    | ArtifactContent::Object { .. }
+                    | ArtifactContent::Error { .. },
+                ) => {
+                    return;
+                }
                 Err(error) => tracing::trace!(%error, "no log yet"),
             }
             sleep(POLL).await;
@@ -62,14 +68,15 @@ impl Log {
 
     /// Writes what is missing of the log of a task that is over.
     pub(super) async fn rest(&self) {
-        match self.queue.latest_artifact(&self.task_id, LIVE).await {
-            Ok(ArtifactContent::S3 { url }) => {
-                if let Err(error) = self.write(&url).await {
-                    tracing::warn!(%error, "the log could not be read to its end");
-                }
-            }
-            // There is no plugin that publishes logs, or it could not.
-            Ok(ArtifactContent::Reference { .. } | ArtifactContent::Error { .. }) | Err(_) => {}
+        let Ok(content) = self.queue.latest_artifact(&self.task_id, LIVE).await else {
+            // There is no plugin that publishes logs.
+            return;
+        };
+        // None where it could not.
+        if let Ok(Some(url)) = self.queue.address_of(content).await
+            && let Err(error) = self.write(&url).await
+        {
+            tracing::warn!(%error, "the log could not be read to its end");
         }
     }
 

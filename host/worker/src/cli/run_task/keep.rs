@@ -11,10 +11,7 @@ use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http::header::CONTENT_ENCODING;
-use queue::{
-    CallError, Queue,
-    wire::{Artifact, ArtifactContent},
-};
+use queue::{CallError, Queue, wire::Artifact};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio_util::io::StreamReader;
 
@@ -121,9 +118,9 @@ impl Keeper {
     }
 
     async fn keep_one(&self, name: &str, path: &Path) -> anyhow::Result<()> {
-        let ArtifactContent::S3 { url } = self.queue.artifact(&self.task_id, self.run_id, name).await? else {
-            anyhow::bail!("the queue does not say where it is");
-        };
+        let content = self.queue.artifact(&self.task_id, self.run_id, name).await?;
+        let url = self.queue.address_of(content).await?;
+        let url = url.context("the queue does not say where it is")?;
         let mut content = fetch(&self.http, &url).await?;
         let folder = path.parent().unwrap_or(path);
         tokio::fs::create_dir_all(folder).await?;

@@ -107,13 +107,14 @@ async fn setup(plan: impl IntoIterator<Item = Do>) -> Setup {
         access_token: "t".to_owned(),
         certificate: None,
     };
-    let queue = Queue::new(
+    let queue = queue::Deployment::new(
         http.clone(),
         &base,
         CredentialsHandle::new(credentials),
         queue::ClientOptions::default(),
     )
-    .unwrap();
+    .unwrap()
+    .queue();
     let scratch = tempfile::tempdir().unwrap();
     let key = RunKey {
         task_id: "VDvsBbLxTUmpZTOSlI4nMA".to_owned(),
@@ -282,7 +283,7 @@ async fn refusals_of_the_queue_are_told_apart() {
             .upload(upload(BytesContent::new("x"), Encoding::Identity))
             .await
             .unwrap_err();
-        let message = format!("artifact public/a b.txt: the queue answers {status} {code}: because");
+        let message = format!("artifact public/a b.txt: Taskcluster answers {status} {code}: because");
         let expected = match status {
             409 => ArtifactError::Conflict(message),
             400 => ArtifactError::Invalid(message),

@@ -21,7 +21,7 @@ use plugin_host::{
     CompilerCommand, HostConfig, HostOptions, Limits, NoProgress, PluginHost,
     ports::{RunPorts, WorkerInfo},
 };
-use queue::{ClientOptions, CredentialsHandle, Queue, wire};
+use queue::{ClientOptions, CredentialsHandle, Deployment, Queue, wire};
 use serde_json::{Value, json};
 use services::{TaskLog, TemporaryStorage};
 use tokio::io::AsyncReadExt as _;
@@ -218,8 +218,8 @@ pub(in crate::task) async fn refusing_queue() -> (Queue, tokio::task::JoinHandle
     // Only the first of the process counts.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let http = queue::http_client().unwrap();
-    let queue = Queue::new(http, &root_url, credentials, ClientOptions::default()).unwrap();
-    (queue, server)
+    let deployment = Deployment::new(http, &root_url, credentials, ClientOptions::default()).unwrap();
+    (deployment.queue(), server)
 }
 
 /// A run from its claim to its end.

@@ -9,7 +9,10 @@ use serde_json::json;
 
 use self::server::{Answer, Asked, Server};
 use super::*;
-use crate::{CallErrorKind, wire::Credentials};
+use crate::{
+    CallErrorKind,
+    wire::{ClaimWorkRequest, Credentials},
+};
 
 const SECRET: &str = "no-one-may-see-this";
 
@@ -28,11 +31,12 @@ fn client(server: &Server) -> Queue {
 
 fn client_with(server: &Server, options: ClientOptions) -> Queue {
     let credentials = CredentialsHandle::new(credentials("tester"));
-    let mut queue = Queue::new(http_client().unwrap(), &server.root_url, credentials, options).unwrap();
-    queue.pauses = Pauses {
+    let mut deployment =
+        Deployment::new(http_client().unwrap(), &server.root_url, credentials, options).unwrap();
+    deployment.pauses = Pauses {
         unit: Duration::from_millis(1),
     };
-    queue
+    deployment.queue()
 }
 
 fn claim() -> ClaimWorkRequest {
@@ -91,7 +95,7 @@ async fn a_queue_that_is_not_there_is_an_error_of_the_network() {
     let queue = client(&server);
     drop(server);
     let error = queue.claim_work("p/w", &claim()).await.unwrap_err();
-    assert_eq!(error.kind, CallErrorKind::Network);
+    assert_eq!(error.kind, CallErrorKind::NotConnected);
     assert!(!error.is_final());
 }
 
@@ -200,7 +204,7 @@ async fn a_root_url_may_have_a_path_and_must_be_http() {
     let server = answering(vec![], Answer::ok("")).await;
     let new = |root_url: &str| {
         let credentials = CredentialsHandle::new(credentials("tester"));
-        Queue::new(
+        Deployment::new(
             http_client().unwrap(),
             root_url,
             credentials,
@@ -209,6 +213,7 @@ async fn a_root_url_may_have_a_path_and_must_be_http() {
     };
     new(&format!("{}/tc/", server.root_url))
         .unwrap()
+        .queue()
         .ping()
         .await
         .unwrap();
@@ -241,6 +246,54 @@ async fn credentials_that_are_swapped_while_a_request_flies_sign_the_next() {
     client(&server).with_credentials(handle).ping().await.unwrap();
     let signers: Vec<_> = server.asked().iter().map(Asked::client_id).collect();
     assert_eq!(signers, ["before", "after"]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_while_its_credentials_are_swapped_is_signed_anew() {
+    let handle = CredentialsHandle::new(credentials("before"));
+    let swap = handle.clone();
+    let server = Server::start(move |_, asked| {
+        if asked.client_id() == "after" {
+            return Answer::ok("{\"tasks\":[]}");
+        }
+        swap.set(credentials("after"));
+        Answer::status(401, "")
+    })
+    .await;
+    let queue = client(&server).with_credentials(handle);
+    queue.claim_work("p/w", &claim()).await.unwrap();
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn who_is_nobody_signs_nothing() {
+    let server = answering(vec![], Answer::ok("")).await;
+    let options = ClientOptions::default();
+    let deployment = Deployment::anonymous(http_client().unwrap(), &server.root_url, options).unwrap();
+    deployment.queue().ping().await.unwrap();
+    assert!(!server.asked()[0].headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn a_call_that_can_not_have_been_done_is_told_from_one_whose_answer_was_lost() {
+    let lost = async |answer| {
+        let server = answering(vec![], answer).await;
+        let error = client(&server).claim_work("p/w", &claim()).await.unwrap_err();
+        error.may_have_been_done()
+    };
+    assert!(lost(Answer::HangUp).await);
+    assert!(lost(Answer::ok("{")).await);
+    assert!(lost(Answer::status(502, "")).await);
+    assert!(!lost(Answer::status(403, "")).await);
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let options = ClientOptions::default();
+    let deployment = Deployment::anonymous(http_client().unwrap(), &gone, options).unwrap();
+    let error = deployment.queue().claim_work("p/w", &claim()).await.unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::NotConnected);
+    assert!(!error.may_have_been_done());
 }
 
 #[tokio::test]

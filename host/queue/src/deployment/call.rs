@@ -5,26 +5,26 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Queue;
+use super::Service;
 use crate::{
     CallError, CallErrorKind,
     clock::{Learned, Offset},
     retry::{self, Retry},
     sign,
-    wire::ErrorBody,
+    wire::{Credentials, ErrorBody},
 };
 
 /// One call, before it is tried.
-pub(super) struct Call<'a> {
-    pub(super) method: Method,
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
     /// Of the method.
-    pub(super) name: &'static str,
-    /// And query, below the API's.
-    pub(super) path: String,
-    pub(super) body: Option<&'a [u8]>,
-    pub(super) retry: Retry,
+    pub(crate) name: &'static str,
+    /// And query, below the service's API.
+    pub(crate) path: String,
+    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) retry: Retry,
     /// For one try.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// What an answer that is an error says beside its error.
@@ -34,20 +34,20 @@ struct Hints {
     retry_after: Option<Duration>,
 }
 
-impl Queue {
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, CallError> {
+impl Service {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, CallError> {
         self.call(Call {
             method: Method::GET,
             name: "GET",
             path,
             body: None,
             retry: Retry::Allowed,
-            timeout: self.options.call_timeout,
+            timeout: self.deployment.options.call_timeout,
         })
         .await
     }
 
-    pub(super) async fn send<T: DeserializeOwned>(
+    pub(crate) async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: String,
@@ -62,53 +62,62 @@ impl Queue {
             path,
             body: body.as_deref(),
             retry: Retry::Allowed,
-            timeout: self.options.call_timeout,
+            timeout: self.deployment.options.call_timeout,
         })
         .await
     }
 
     /// Tries a call as often as its rules allow.
-    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CallError> {
+    pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CallError> {
         let mut tries = 0;
         let mut clock_corrected = false;
         loop {
             tries += 1;
-            let (error, hints) = match self.try_once(&call).await {
+            let signer = self.deployment.signer();
+            let (error, hints) = match self.try_once(&call, signer.as_ref()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,
             };
-            // A request that was refused because our clock is off has had no effect, so even claimWork is signed anew.
-            if error.status() == Some(401) && hints.clock == Learned::Moved && !clock_corrected {
-                clock_corrected = true;
-                continue;
+            if error.status() == Some(401) {
+                // What was refused for its signature has had no effect, so even claimWork is signed anew: where our clock was
+                // off, or where the credentials were swapped while the request flew.
+                let clock_moved = hints.clock == Learned::Moved && !clock_corrected;
+                if clock_moved || self.deployment.signer() != signer {
+                    clock_corrected |= clock_moved;
+                    continue;
+                }
             }
             if call.retry == Retry::Never || tries > retry::RETRIES || error.is_final() {
                 return Err(error);
             }
-            let pause = self.pauses.before(tries, hints.retry_after);
+            let pause = self.deployment.pauses.before(tries, hints.retry_after);
             tracing::debug!(%error, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn try_once<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Box<(CallError, Hints)>> {
-        let fail = |kind| CallError::new(call.name, &call.path, kind);
+    async fn try_once<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        signer: Option<&Credentials>,
+    ) -> Result<T, Box<(CallError, Hints)>> {
+        let fail = |kind| CallError::new(call.name, &self.path(&call.path), kind);
         let unheard = |error: CallError| Box::new((error, Hints::default()));
-        let offset = self.clock.offset();
-        let request = self.request(call, offset).map_err(unheard)?;
+        let offset = self.deployment.clock.offset();
+        let request = self.request(call, signer, offset).map_err(unheard)?;
         let answer = request
             .send()
             .await
             .map_err(|error| unheard(network_error(&fail, error)))?;
         let text_header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let hints = Hints {
-            clock: self.clock.learn(text_header("date"), offset),
+            clock: self.deployment.clock.learn(text_header("date"), offset),
             retry_after: text_header("retry-after")
                 .and_then(|s| s.parse().ok())
                 .map(Duration::from_secs),
         };
         let status = answer.status();
-        tracing::trace!(path = call.path, %status, request_id = text_header("x-for-request-id"), "answer");
+        tracing::trace!(service = self.name, path = call.path, %status, request_id = text_header("x-for-request-id"), "answer");
         let body = answer
             .bytes()
             .await
@@ -122,21 +131,31 @@ impl Queue {
         Err(Box::new((fail(http_error(status, &body)), hints)))
     }
 
-    /// The call as a request, signed with the credentials of now for the time that the queue's clock is thought to show.
-    fn request(&self, call: &Call<'_>, offset: Offset) -> Result<reqwest::RequestBuilder, CallError> {
-        let fail = || CallError::new(call.name, &call.path, CallErrorKind::Request);
+    /// The call as a request, signed for the time that the deployment's clock is thought to show.
+    fn request(
+        &self,
+        call: &Call<'_>,
+        signer: Option<&Credentials>,
+        offset: Offset,
+    ) -> Result<reqwest::RequestBuilder, CallError> {
+        let path = self.path(&call.path);
+        let fail = || CallError::new(call.name, &path, CallErrorKind::Request);
         let url = self
-            .base
-            .join(&call.path)
-            .map_err(|error| fail().caused_by(error))?;
-        let authorization = sign::header(&self.credentials.get(), call.name, &url, offset.now().into())
+            .deployment
+            .root
+            .join(&path)
             .map_err(|error| fail().caused_by(error))?;
         let mut request = self
+            .deployment
             .http
-            .request(call.method.clone(), url)
+            .request(call.method.clone(), url.clone())
             .timeout(call.timeout)
-            .header(header::AUTHORIZATION, authorization)
             .header("x-taskcluster-trace-id", slugid::v4());
+        if let Some(signer) = signer {
+            let authorization = sign::header(signer, call.name, &url, offset.now().into())
+                .map_err(|error| fail().caused_by(error))?;
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if let Some(body) = call.body {
             request = request
                 .header(header::CONTENT_TYPE, "application/json")
@@ -156,7 +175,9 @@ impl Default for Hints {
 }
 
 fn network_error(fail: &impl Fn(CallErrorKind) -> CallError, error: reqwest::Error) -> CallError {
-    let kind = if error.is_timeout() {
+    let kind = if error.is_connect() {
+        CallErrorKind::NotConnected
+    } else if error.is_timeout() {
         CallErrorKind::TimedOut
     } else {
         CallErrorKind::Network
@@ -184,7 +205,7 @@ fn http_error(status: StatusCode, body: &[u8]) -> CallErrorKind {
     }
 }
 
-pub(super) fn to_json(method: Method, path: &str, body: &impl Serialize) -> Result<Vec<u8>, CallError> {
+pub(crate) fn to_json(method: Method, path: &str, body: &impl Serialize) -> Result<Vec<u8>, CallError> {
     serde_json::to_vec(body)
         .map_err(|error| CallError::new(name_of(&method), path, CallErrorKind::Request).caused_by(error))
 }
@@ -193,6 +214,7 @@ fn name_of(method: &Method) -> &'static str {
     match *method {
         Method::PUT => "PUT",
         Method::POST => "POST",
+        Method::DELETE => "DELETE",
         _ => "GET",
     }
 }

@@ -1,114 +1,44 @@
 //! The calls of the queue's API that a worker and its tools make.
-//!
-//! How a call is made, tried again and answered is in `call`; how its path is written in `paths`.
-
-mod call;
-mod paths;
-
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::Value;
-use url::Url;
 
-use self::paths::{page, path, run_path};
 use crate::{
     CallError, CredentialsHandle,
-    clock::ServerClock,
-    retry::{Pauses, Retry},
+    deployment::{
+        Call, Service,
+        paths::{page, path, run_path},
+        to_json,
+    },
+    retry::Retry,
     wire::{
-        ArtifactContent, ClaimWorkRequest, ClaimWorkResponse, CreateArtifactRequest, CreateArtifactResponse,
-        ListArtifactsResponse, ListTaskGroupResponse, PendingTasksResponse, ReclaimResponse, StatusesRequest,
+        AcceptDownloadMethods, ArtifactContent, ClaimWorkRequest, ClaimWorkResponse, CreateArtifactRequest,
+        CreateArtifactResponse, FinishArtifactRequest, ListArtifactsResponse, ListTaskGroupResponse,
+        PendingTasksResponse, ReclaimResponse, StartDownloadRequest, StartDownloadResponse, StatusesRequest,
         StatusesResponse, TaskDefinition, TaskExceptionRequest, TaskStatusResponse,
     },
 };
 
-/// How long calls may take.
+/// The queue of one deployment. Clones share what those of its [`Deployment`](crate::Deployment) share.
 #[derive(Clone, Debug)]
-pub struct ClientOptions {
-    /// For one try of any call but `claimWork`.
-    pub call_timeout: Duration,
-    /// For `claimWork`, which the queue holds for 20 s while nothing is pending.
-    pub claim_timeout: Duration,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            call_timeout: Duration::from_secs(30),
-            claim_timeout: Duration::from_secs(45),
-        }
-    }
-}
-
-/// Why a client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum NewQueueError {
-    /// The root URL is none.
-    #[error("the root URL {0:?} is not an http or https URL, such as https://tc.example.com")]
-    RootUrl(String),
-}
-
-/// The process's HTTP client: one pool of connections, system root certificates, no redirects followed.
-///
-/// # Errors
-/// When the TLS library or the system's root certificates can't be set up.
-pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .user_agent(concat!("taskcluster-worker/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .tcp_nodelay(true)
-        .build()
-}
-
-/// The queue of one deployment. Clones share the pool, the credentials and the clock.
-#[derive(Clone, Debug)]
-pub struct Queue {
-    http: reqwest::Client,
-    base: Url,
-    credentials: CredentialsHandle,
-    clock: ServerClock,
-    options: ClientOptions,
-    pauses: Pauses,
-}
+pub struct Queue(Service);
 
 impl Queue {
-    /// A client of the queue under `root_url`.
-    ///
-    /// # Errors
-    /// For a root URL that is none.
-    pub fn new(
-        http: reqwest::Client,
-        root_url: &str,
-        credentials: CredentialsHandle,
-        options: ClientOptions,
-    ) -> Result<Self, NewQueueError> {
-        let base = base_url(root_url).ok_or_else(|| NewQueueError::RootUrl(root_url.to_owned()))?;
-        Ok(Self {
-            http,
-            base,
-            credentials,
-            clock: ServerClock::default(),
-            options,
-            pauses: Pauses::default(),
-        })
+    pub(crate) fn new(service: Service) -> Self {
+        Self(service)
     }
 
     /// The same queue for somebody else.
     #[must_use]
     pub fn with_credentials(&self, credentials: CredentialsHandle) -> Self {
-        Self {
-            credentials,
-            ..self.clone()
-        }
+        self.0.deployment.with_credentials(credentials).queue()
     }
 
     /// What the queue's clock shows, as far as its answers have told.
     #[must_use]
     pub fn server_time(&self) -> DateTime<Utc> {
-        self.clock.now()
+        self.0.deployment.server_time()
     }
 
     /// Whether the queue is there.
@@ -116,7 +46,7 @@ impl Queue {
     /// # Errors
     /// See [`CallError`], as for every call.
     pub async fn ping(&self) -> Result<(), CallError> {
-        self.get::<Value>("ping".to_owned()).await.map(drop)
+        self.0.get::<Value>("ping".to_owned()).await.map(drop)
     }
 
     /// Defines a task. Asking again with the same definition does no harm. `definition` as `create-task-request.yml`.
@@ -128,7 +58,8 @@ impl Queue {
         task_id: &str,
         definition: &Value,
     ) -> Result<TaskStatusResponse, CallError> {
-        self.send(Method::PUT, path(&["task", task_id]), Some(definition))
+        self.0
+            .send(Method::PUT, path(&["task", task_id]), Some(definition))
             .await
     }
 
@@ -137,7 +68,7 @@ impl Queue {
     /// # Errors
     /// 404 where there is none.
     pub async fn task(&self, task_id: &str) -> Result<TaskDefinition, CallError> {
-        self.get(path(&["task", task_id])).await
+        self.0.get(path(&["task", task_id])).await
     }
 
     /// A task's state.
@@ -145,7 +76,7 @@ impl Queue {
     /// # Errors
     /// 404 where there is none.
     pub async fn status(&self, task_id: &str) -> Result<TaskStatusResponse, CallError> {
-        self.get(path(&["task", task_id, "status"])).await
+        self.0.get(path(&["task", task_id, "status"])).await
     }
 
     /// The state of up to 1000 tasks. Those that are not there are left out.
@@ -156,7 +87,8 @@ impl Queue {
         let request = StatusesRequest {
             task_ids: task_ids.to_vec(),
         };
-        self.send(Method::POST, path(&["tasks", "status"]), Some(&request))
+        self.0
+            .send(Method::POST, path(&["tasks", "status"]), Some(&request))
             .await
     }
 
@@ -169,11 +101,12 @@ impl Queue {
         task_group_id: &str,
         continuation_token: Option<&str>,
     ) -> Result<ListTaskGroupResponse, CallError> {
-        self.get(page(
-            path(&["task-group", task_group_id, "list"]),
-            continuation_token,
-        ))
-        .await
+        self.0
+            .get(page(
+                path(&["task-group", task_group_id, "list"]),
+                continuation_token,
+            ))
+            .await
     }
 
     /// Resolves a task as canceled, whatever it is doing.
@@ -181,7 +114,8 @@ impl Queue {
     /// # Errors
     /// 409 where it is resolved already.
     pub async fn cancel_task(&self, task_id: &str) -> Result<TaskStatusResponse, CallError> {
-        self.send(Method::POST, path(&["task", task_id, "cancel"]), None::<&()>)
+        self.0
+            .send(Method::POST, path(&["task", task_id, "cancel"]), None::<&()>)
             .await
     }
 
@@ -190,7 +124,8 @@ impl Queue {
     /// # Errors
     /// 409 where it is not resolved, or past its deadline.
     pub async fn rerun_task(&self, task_id: &str) -> Result<TaskStatusResponse, CallError> {
-        self.send(Method::POST, path(&["task", task_id, "rerun"]), None::<&()>)
+        self.0
+            .send(Method::POST, path(&["task", task_id, "rerun"]), None::<&()>)
             .await
     }
 
@@ -199,7 +134,8 @@ impl Queue {
     /// # Errors
     /// 409 past its deadline.
     pub async fn schedule_task(&self, task_id: &str) -> Result<TaskStatusResponse, CallError> {
-        self.send(Method::POST, path(&["task", task_id, "schedule"]), None::<&()>)
+        self.0
+            .send(Method::POST, path(&["task", task_id, "schedule"]), None::<&()>)
             .await
     }
 
@@ -214,16 +150,17 @@ impl Queue {
         request: &ClaimWorkRequest,
     ) -> Result<ClaimWorkResponse, CallError> {
         let path = path(&["claim-work", task_queue_id]);
-        let body = call::to_json(Method::POST, &path, request)?;
-        self.call(call::Call {
-            method: Method::POST,
-            name: "POST",
-            path,
-            body: Some(&body),
-            retry: Retry::Never,
-            timeout: self.options.claim_timeout,
-        })
-        .await
+        let body = to_json(Method::POST, &path, request)?;
+        self.0
+            .call(Call {
+                method: Method::POST,
+                name: "POST",
+                path,
+                body: Some(&body),
+                retry: Retry::Never,
+                timeout: self.0.deployment.claim_timeout(),
+            })
+            .await
     }
 
     /// Renews a claim.
@@ -231,7 +168,8 @@ impl Queue {
     /// # Errors
     /// 409 where the run is not running any more.
     pub async fn reclaim_task(&self, task_id: &str, run_id: u32) -> Result<ReclaimResponse, CallError> {
-        self.send(Method::POST, run_path(task_id, run_id, &["reclaim"]), None::<&()>)
+        self.0
+            .send(Method::POST, run_path(task_id, run_id, &["reclaim"]), None::<&()>)
             .await
     }
 
@@ -244,12 +182,13 @@ impl Queue {
         task_id: &str,
         run_id: u32,
     ) -> Result<TaskStatusResponse, CallError> {
-        self.send(
-            Method::POST,
-            run_path(task_id, run_id, &["completed"]),
-            None::<&()>,
-        )
-        .await
+        self.0
+            .send(
+                Method::POST,
+                run_path(task_id, run_id, &["completed"]),
+                None::<&()>,
+            )
+            .await
     }
 
     /// Resolves a run as failed.
@@ -257,7 +196,8 @@ impl Queue {
     /// # Errors
     /// 409 where it is resolved otherwise.
     pub async fn report_failed(&self, task_id: &str, run_id: u32) -> Result<TaskStatusResponse, CallError> {
-        self.send(Method::POST, run_path(task_id, run_id, &["failed"]), None::<&()>)
+        self.0
+            .send(Method::POST, run_path(task_id, run_id, &["failed"]), None::<&()>)
             .await
     }
 
@@ -274,12 +214,13 @@ impl Queue {
         let body = TaskExceptionRequest {
             reason: reason.to_owned(),
         };
-        self.send(
-            Method::POST,
-            run_path(task_id, run_id, &["exception"]),
-            Some(&body),
-        )
-        .await
+        self.0
+            .send(
+                Method::POST,
+                run_path(task_id, run_id, &["exception"]),
+                Some(&body),
+            )
+            .await
     }
 
     /// Creates an artifact, or asks for a new address to put its bytes to.
@@ -293,12 +234,37 @@ impl Queue {
         name: &str,
         request: &CreateArtifactRequest,
     ) -> Result<CreateArtifactResponse, CallError> {
-        self.send(
-            Method::POST,
-            run_path(task_id, run_id, &["artifacts", name]),
-            Some(request),
-        )
-        .await
+        self.0
+            .send(
+                Method::POST,
+                run_path(task_id, run_id, &["artifacts", name]),
+                Some(request),
+            )
+            .await
+    }
+
+    /// Says that the bytes of an artifact are with the object service.
+    ///
+    /// # Errors
+    /// 400 where it is no such artifact or another upload's.
+    pub async fn finish_artifact(
+        &self,
+        task_id: &str,
+        run_id: u32,
+        name: &str,
+        upload_id: &str,
+    ) -> Result<(), CallError> {
+        let request = FinishArtifactRequest {
+            upload_id: upload_id.to_owned(),
+        };
+        self.0
+            .send::<Option<Value>>(
+                Method::PUT,
+                run_path(task_id, run_id, &["artifacts", name]),
+                Some(&request),
+            )
+            .await
+            .map(drop)
     }
 
     /// Where an artifact's content is, links followed.
@@ -311,7 +277,8 @@ impl Queue {
         run_id: u32,
         name: &str,
     ) -> Result<ArtifactContent, CallError> {
-        self.get(run_path(task_id, run_id, &["artifact-content", name]))
+        self.0
+            .get(run_path(task_id, run_id, &["artifact-content", name]))
             .await
     }
 
@@ -320,7 +287,35 @@ impl Queue {
     /// # Errors
     /// 404 where there is none.
     pub async fn latest_artifact(&self, task_id: &str, name: &str) -> Result<ArtifactContent, CallError> {
-        self.get(path(&["task", task_id, "artifact-content", name])).await
+        self.0
+            .get(path(&["task", task_id, "artifact-content", name]))
+            .await
+    }
+
+    /// The address of an artifact's bytes; the object service is asked for those that it keeps. None where there are none:
+    /// what the artifact has is an error, or an address that its creator gave.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn address_of(&self, content: ArtifactContent) -> Result<Option<String>, CallError> {
+        match content {
+            ArtifactContent::S3 { url } => Ok(Some(url)),
+            ArtifactContent::Object { name, credentials } => {
+                let credentials = CredentialsHandle::new(credentials);
+                let objects = self.0.deployment.with_credentials(credentials).objects();
+                let methods = AcceptDownloadMethods {
+                    simple: Some(true),
+                    get_url: Some(true),
+                };
+                let request = StartDownloadRequest {
+                    accept_download_methods: methods,
+                };
+                Ok(Some(match objects.start_download(&name, &request).await? {
+                    StartDownloadResponse::Simple { url } | StartDownloadResponse::GetUrl { url, .. } => url,
+                }))
+            }
+            ArtifactContent::Reference { .. } | ArtifactContent::Error { .. } => Ok(None),
+        }
     }
 
     /// A page of a run's artifacts.
@@ -333,11 +328,12 @@ impl Queue {
         run_id: u32,
         continuation_token: Option<&str>,
     ) -> Result<ListArtifactsResponse, CallError> {
-        self.get(page(
-            run_path(task_id, run_id, &["artifacts"]),
-            continuation_token,
-        ))
-        .await
+        self.0
+            .get(page(
+                run_path(task_id, run_id, &["artifacts"]),
+                continuation_token,
+            ))
+            .await
     }
 
     /// A page of the artifacts of the task's latest run.
@@ -349,7 +345,8 @@ impl Queue {
         task_id: &str,
         continuation_token: Option<&str>,
     ) -> Result<ListArtifactsResponse, CallError> {
-        self.get(page(path(&["task", task_id, "artifacts"]), continuation_token))
+        self.0
+            .get(page(path(&["task", task_id, "artifacts"]), continuation_token))
             .await
     }
 
@@ -358,21 +355,6 @@ impl Queue {
     /// # Errors
     /// See [`CallError`].
     pub async fn pending_tasks(&self, task_queue_id: &str) -> Result<PendingTasksResponse, CallError> {
-        self.get(path(&["pending", task_queue_id])).await
+        self.0.get(path(&["pending", task_queue_id])).await
     }
 }
-
-/// What the paths of calls are below; none for a root URL that is none.
-fn base_url(root_url: &str) -> Option<Url> {
-    let mut url = Url::parse(root_url).ok()?;
-    let plain = url.has_host() && url.query().is_none() && url.fragment().is_none();
-    if !plain || !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    let path = format!("{}/api/queue/v1/", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    Some(url)
-}
-
-#[cfg(test)]
-mod tests;

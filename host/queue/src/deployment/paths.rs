@@ -10,7 +10,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A path below the API's, each part one segment of it.
-pub(super) fn path(parts: &[&str]) -> String {
+pub(crate) fn path(parts: &[&str]) -> String {
     let parts: Vec<String> = parts
         .iter()
         .map(|part| utf8_percent_encode(part, SEGMENT).to_string())
@@ -19,7 +19,7 @@ pub(super) fn path(parts: &[&str]) -> String {
 }
 
 /// A path below that of a run.
-pub(super) fn run_path(task_id: &str, run_id: u32, rest: &[&str]) -> String {
+pub(crate) fn run_path(task_id: &str, run_id: u32, rest: &[&str]) -> String {
     format!(
         "{}/{}",
         path(&["task", task_id, "runs", &run_id.to_string()]),
@@ -28,7 +28,7 @@ pub(super) fn run_path(task_id: &str, run_id: u32, rest: &[&str]) -> String {
 }
 
 /// A path, and the page of its list that is asked for.
-pub(super) fn page(path: String, continuation_token: Option<&str>) -> String {
+pub(crate) fn page(path: String, continuation_token: Option<&str>) -> String {
     match continuation_token {
         Some(token) => format!("{path}?continuationToken={}", utf8_percent_encode(token, SEGMENT)),
         None => path,
