@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use crate::{
-    Auth, CredentialsHandle, Objects, Queue, Secrets, WorkerManager, clock::ServerClock, retry::Pauses,
+    Auth, CredentialsHandle, Objects, Queue, Secrets, WorkerManager,
+    clock::ServerClock,
+    retry::{Pauses, Retry},
     wire::Credentials,
 };
 
@@ -62,6 +64,7 @@ pub struct Deployment {
     credentials: Option<CredentialsHandle>,
     clock: ServerClock,
     options: ClientOptions,
+    retry: Retry,
     pauses: Pauses,
 }
 
@@ -98,6 +101,7 @@ impl Deployment {
             credentials: None,
             clock: ServerClock::default(),
             options,
+            retry: Retry::Allowed,
             pauses: Pauses::default(),
         })
     }
@@ -109,6 +113,16 @@ impl Deployment {
             credentials: Some(credentials),
             ..self.clone()
         }
+    }
+
+    /// The same deployment for somebody who asks again by rules of their own: each call is tried once, and may take no longer
+    /// than `within` and than the options say.
+    #[must_use]
+    pub(crate) fn tried_once(&self, within: Duration) -> Self {
+        let mut once = self.clone();
+        once.retry = Retry::Never;
+        once.options.call_timeout = within.min(self.options.call_timeout);
+        once
     }
 
     /// What the deployment's clock shows, as far as its answers have told.

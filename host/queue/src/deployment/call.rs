@@ -87,7 +87,8 @@ impl Service {
                     continue;
                 }
             }
-            if call.retry == Retry::Never || tries > retry::RETRIES || error.is_final() {
+            let once = call.retry == Retry::Never || self.deployment.retry == Retry::Never;
+            if once || tries > retry::RETRIES || error.is_final() {
                 return Err(error);
             }
             let pause = self.deployment.pauses.before(tries, hints.retry_after);

@@ -1,5 +1,7 @@
 //! The calls of the queue's API that a worker and its tools make.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::Value;
@@ -33,6 +35,13 @@ impl Queue {
     #[must_use]
     pub fn with_credentials(&self, credentials: CredentialsHandle) -> Self {
         self.0.deployment.with_credentials(credentials).queue()
+    }
+
+    /// The same queue for somebody who asks again by rules of their own: each call is tried once, and may take no longer than
+    /// `within` and than the client's options say.
+    #[must_use]
+    pub fn tried_once(&self, within: Duration) -> Self {
+        self.0.deployment.tried_once(within).queue()
     }
 
     /// What the queue's clock shows, as far as its answers have told.

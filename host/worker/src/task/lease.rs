@@ -26,6 +26,8 @@ use super::resolution::{AbortReason, Exception, Resolution};
 const WHY_LOST: Duration = Duration::from_secs(2);
 /// The bounds of the pause between two attempts to reclaim or to report while the queue can't be reached.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// The least that one attempt to reclaim or to report may take before the next is made.
+const SHORTEST_TRY: Duration = Duration::from_secs(1);
 /// The shortest pause between two reclaims: a queue that grants no time at all is not to be asked without end.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -140,7 +142,7 @@ impl Lease {
 
     async fn report_until_known(&self, resolution: Resolution) {
         for attempt in 1_u32.. {
-            let error = match self.report_once(resolution).await {
+            let error = match self.report_once(resolution, self.time_for_a_try()).await {
                 Ok(()) => return tracing::info!(run = %self.key, %resolution, "reported"),
                 Err(error) => error,
             };
@@ -163,19 +165,24 @@ impl Lease {
         }
     }
 
-    async fn report_once(&self, resolution: Resolution) -> Result<(), CallError> {
+    async fn report_once(&self, resolution: Resolution, within: Duration) -> Result<(), CallError> {
         let (task_id, run_id) = (&self.key.task_id, self.key.run_id);
+        let queue = self.queue.tried_once(within);
         match resolution {
-            Resolution::Completed => self.queue.report_completed(task_id, run_id).await.map(drop),
-            Resolution::Failed => self.queue.report_failed(task_id, run_id).await.map(drop),
+            Resolution::Completed => queue.report_completed(task_id, run_id).await.map(drop),
+            Resolution::Failed => queue.report_failed(task_id, run_id).await.map(drop),
             Resolution::Exception(exception) => match exception.queue_reason() {
-                Some(reason) => self
-                    .queue
-                    .report_exception(task_id, run_id, reason)
-                    .await
-                    .map(drop),
+                Some(reason) => queue.report_exception(task_id, run_id, reason).await.map(drop),
                 None => Ok(()),
             },
+        }
+    }
+
+    /// How long one attempt to report may take now.
+    fn time_for_a_try(&self) -> Duration {
+        match *self.state.borrow() {
+            State::Held(until) => time_for_a_try(until.saturating_duration_since(Instant::now())),
+            State::Lost(_) => SHORTEST_TRY,
         }
     }
 
@@ -246,14 +253,9 @@ impl Keeper {
                     continue;
                 }
             }
-            let left = self.left();
-            match timeout(
-                left.max(RETRY_PAUSE.0),
-                self.queue.reclaim_task(&self.key.task_id, self.key.run_id),
-            )
-            .await
-            {
-                Ok(Ok(answer)) => {
+            let queue = self.queue.tried_once(time_for_a_try(self.left()));
+            match queue.reclaim_task(&self.key.task_id, self.key.run_id).await {
+                Ok(answer) => {
                     self.credentials.set(answer.credentials);
                     self.until = Instant::now() + remaining(&self.queue, answer.taken_until);
                     if !change(&self.state, State::Held(self.until)) {
@@ -263,12 +265,12 @@ impl Keeper {
                     next = self.next();
                     tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
                 }
-                Ok(Err(error)) if error.is_final() => return self.refused(&error).await,
-                Ok(Err(error)) if !self.left().is_zero() => {
+                Err(error) if error.is_final() => return self.refused(&error).await,
+                Err(error) if !self.left().is_zero() => {
                     tracing::warn!(run = %self.key, error = &error as &dyn std::error::Error, "could not reclaim, trying again");
                     next = Instant::now() + retry_pause(self.left());
                 }
-                Ok(Err(_)) | Err(_) => {
+                Err(_) => {
                     tracing::error!(run = %self.key, "could not reclaim before the claim ended");
                     change(&self.state, State::Lost(AbortReason::ClaimLost));
                     return;
@@ -331,6 +333,11 @@ fn remaining(queue: &Queue, taken_until: DateTime<Utc>) -> Duration {
 /// The pause before a claim is renewed of which so much is left, and which is to be renewed within some time.
 fn renewal_pause(left: Duration, within: Duration) -> Duration {
     (left / 3).min(within).max(SHORTEST_PAUSE)
+}
+
+/// How long one attempt may take while so much of the claim is left: a queue that hangs must leave time for others.
+fn time_for_a_try(left: Duration) -> Duration {
+    (left / 4).max(SHORTEST_TRY)
 }
 
 /// The pause before the next attempt: an eighth of what is left, so that about twenty fit, with a quarter of jitter.
