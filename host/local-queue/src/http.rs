@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Options,
-    auth::{Client, Clients},
+    auth::Clients,
     content::{Addresses, ContentFiles},
     signals::Signals,
     store::Store,
@@ -34,7 +34,7 @@ pub(crate) struct App {
     signals: Arc<Signals>,
     content: ContentFiles,
     addresses: Addresses,
-    clients: Clients,
+    clients: Arc<Clients>,
     claim_timeout: Duration,
     /// Where we are, for callers that do not say how they have found us.
     address: std::net::SocketAddr,
@@ -48,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) content: ContentFiles,
-    pub(crate) clients: Vec<Client>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) signing_key: Vec<u8>,
     pub(crate) stopping: CancellationToken,
 }
@@ -60,7 +60,7 @@ impl App {
             signals: parts.signals,
             content: parts.content,
             addresses: Addresses::new(parts.signing_key),
-            clients: Clients::new(&options.client, parts.clients),
+            clients: parts.clients,
             claim_timeout: options.claim_timeout,
             address,
             started: std::time::Instant::now(),

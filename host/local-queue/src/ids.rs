@@ -57,9 +57,66 @@ pub(crate) fn is_run_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A clientId: letters, digits and `!@/:.+|_-`.
+pub(crate) fn is_client_id(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| is_plain(byte) || b"!@/:.+|".contains(&byte))
+}
+
+/// A roleId: some printable ASCII.
+pub(crate) fn is_role_id(text: &str) -> bool {
+    !text.is_empty() && is_printable(text)
+}
+
+/// A namespace of the index, or a path there: words with dots between.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    text.split('.').all(|word| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| is_plain(byte) || b"!~*'()%".contains(&byte))
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_fits_the_pattern_is_a_slugid(
+            text in "[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]"
+        ) {
+            prop_assert!(is_slugid(&text));
+        }
+
+        #[test]
+        fn one_character_amiss_and_it_is_no_slugid(at in 0_usize..22, other in "[!-~]") {
+            let mut text = slugid::v4();
+            text.replace_range(at..=at, &other);
+            let fits = match at {
+                8 => "QRST".contains(&other),
+                10 => "CGKOSWaeimquy26-".contains(&other),
+                21 => "AQgw".contains(&other),
+                _ => other == "-" || other == "_" || other.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            };
+            prop_assert_eq!(is_slugid(&text), fits);
+        }
+
+        #[test]
+        fn nothing_of_another_length_is_a_slugid(text in "[A-Za-z0-9_-]{0,21}|[A-Za-z0-9_-]{23,40}") {
+            prop_assert!(!is_slugid(&text));
+        }
+
+        #[test]
+        fn identifiers_of_any_text_are_told_without_panic(text in ".*") {
+            let _ = (is_slugid(&text), is_task_queue_id(&text), is_namespace(&text), is_client_id(&text));
+        }
+    }
 
     #[test]
     fn slugids_are_told_from_other_text() {

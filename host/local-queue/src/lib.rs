@@ -1,11 +1,13 @@
-//! The embedded queue: Taskcluster's queue API for one machine, durable in SQLite.
+//! The embedded services: as much of Taskcluster as workers and tasks use, for one machine, durable in SQLite.
 //!
-//! A worker, and the official clients, can't tell it from the real one: the same paths under `/api/queue/v1/`, the same JSON,
-//! the same error codes, Hawk with real scopes. What has been acknowledged is on disk; the process may be killed at any time.
+//! A worker, and the official clients, can't tell them from the real ones: the same paths under `/api/<service>/v1/`, the same
+//! JSON, the same error codes, Hawk with real scopes, clients and roles. What has been acknowledged is on disk; the process may
+//! be killed at any time. Calls that are not here answer 404 and say so.
 //!
 //! Data flows one way: `http` (parse, authenticate, answer) → `store` (one thread owns the database, and commits in groups)
-//! → `task` and `artifact` (the rules, without I/O). `due` resolves deadlines and claims that ran out, `content` keeps the
-//! bytes of artifacts.
+//! → `task` and `artifact` (the rules, without I/O). `auth` has all that requests are checked with in memory; the database's
+//! thread gives it clients and roles anew when they have changed. `due` resolves deadlines and claims that ran out, `sweep`
+//! forgets what has expired, `content` keeps the bytes of artifacts.
 
 mod artifact;
 mod auth;
@@ -31,7 +33,7 @@ use queue::wire::Credentials;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{http::App, signals::Signals, store::Store};
+use crate::{auth::Clients, http::App, signals::Signals, store::Store};
 
 /// Where and how a queue runs.
 #[derive(Clone, Debug)]
@@ -129,9 +131,11 @@ impl LocalQueue {
     /// Dropped half-way it leaves nothing but files that the next start takes over.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let signals = Arc::new(Signals::default());
+        let clients = Arc::new(Clients::new(&options.client));
         let opened = {
             let (directory, signals) = (options.directory.clone(), Arc::clone(&signals));
-            tokio::task::spawn_blocking(move || store::open(&directory, signals))
+            let clients = Arc::clone(&clients);
+            tokio::task::spawn_blocking(move || store::open(&directory, signals, clients))
                 .await
                 .map_err(|error| StartError::Directory {
                     directory: options.directory.clone(),
@@ -153,7 +157,7 @@ impl LocalQueue {
                 store: Arc::clone(&store),
                 signals: Arc::clone(&signals),
                 content: opened.content.clone(),
-                clients: opened.clients,
+                clients,
                 signing_key: opened.signing_key,
                 stopping: stopping.clone(),
             },

@@ -29,6 +29,8 @@ pub(crate) struct Changes {
     pub(crate) pending: Vec<String>,
     /// The earliest of the new times at which something is due.
     pub(crate) due: Option<i64>,
+    /// Whether clients or roles are others than before.
+    pub(crate) access: bool,
 }
 
 impl Changes {
@@ -40,6 +42,7 @@ impl Changes {
     /// Takes over what another part of the same commit has changed.
     pub(crate) fn merge(&mut self, other: Self) {
         self.pending.extend(other.pending);
+        self.access |= other.access;
         if let Some(millis) = other.due {
             self.due_at(millis);
         }

@@ -4,17 +4,26 @@
 //! leaves only when the commit is on disk (WAL, `synchronous=FULL`), and wakes whom it concerns: see [`crate::signals`].
 
 mod artifacts;
+mod clients;
 mod db;
 mod dependencies;
+mod index;
 mod open;
+mod purge_cache;
+mod roles;
 mod schema;
+mod secrets;
 mod tables;
 mod tasks;
 mod writer;
 
 pub(crate) use artifacts::StoredContent;
 pub(crate) use db::Db;
+pub(crate) use index::{IndexedTask, Namespace, path_of};
 pub(crate) use open::open;
+pub(crate) use purge_cache::CachePurge;
+pub(crate) use roles::StoredRole;
+pub(crate) use secrets::StoredSecret;
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! The sweep: tasks and artifacts that have expired are forgotten, now and then.
+//! The sweep: what has expired is forgotten, now and then: tasks, artifacts, clients, secrets, and what is in the index.
 
 use std::{sync::Arc, time::Duration};
 

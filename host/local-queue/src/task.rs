@@ -11,7 +11,7 @@
 mod define;
 mod transition;
 
-pub(crate) use define::{Draft, check_times, schema_error};
+pub(crate) use define::{Draft, Fields, check_times, schema_error};
 pub(crate) use transition::{Change, Refusal, Resolution, Worker};
 
 use chrono::{DateTime, Utc};

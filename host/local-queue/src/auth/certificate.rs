@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{AuthFailure, Client, scopes};
-use crate::{ids, mac::keyed};
+use crate::{clock, ids, mac::keyed};
 
 /// How far clocks may be apart at the ends of a certificate, in milliseconds.
 const SKEW: i64 = 5 * 60 * 1000;
@@ -42,10 +42,12 @@ pub(super) struct Granted {
     pub(super) access_token: String,
     /// What they may do.
     pub(super) scopes: Vec<String>,
+    /// Until when.
+    pub(super) expires: DateTime<Utc>,
 }
 
 impl Certificate {
-    /// Checks a certificate of `client_id` that `issuer` has signed.
+    /// Checks a certificate of `client_id` that `issuer`, whose scopes are expanded, has signed.
     pub(super) fn check(
         &self,
         client_id: &str,
@@ -88,6 +90,7 @@ impl Certificate {
         Ok(Granted {
             access_token: temporary_token(&issuer.access_token, &self.seed),
             scopes: self.scopes.clone(),
+            expires: clock::from_millis(self.expiry),
         })
     }
 

@@ -6,14 +6,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::hawk::{Bewit, DigestAlgorithm, Header, Key, RequestBuilder};
+use ::hawk::{Bewit, Credentials, DigestAlgorithm, Header, Key, RequestBuilder};
 use base64::{
     Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use url::Url;
 
-use super::{ANONYMOUS, AuthFailure, Caller, Clients, certificate::Certificate, scopes::Expression};
+use super::{
+    Access, AuthFailure, Caller, Client,
+    access::Known,
+    certificate::{Certificate, Granted},
+    scopes::Expression,
+};
 use crate::{clock, ids};
 
 /// By how much the clock of who signs may be off.
@@ -57,15 +64,32 @@ struct Ext {
 }
 
 /// Who signs with what.
-struct Signer {
+struct Signer<'a> {
     client_id: String,
     key: Key,
     scopes: Vec<String>,
+    expires: DateTime<Utc>,
+    /// The permanent client that it comes down to.
+    permanent: &'a Known,
+}
+
+impl Signer<'_> {
+    /// Who calls, once the signature has been found to be theirs.
+    fn into_caller(self, payload_hash: Option<Vec<u8>>) -> Caller {
+        let first_use = self.permanent.note_use(clock::now());
+        Caller {
+            client_id: Some(self.client_id),
+            scopes: self.scopes.into(),
+            payload_hash,
+            expires: self.expires,
+            first_use: first_use.then(|| self.permanent.client.client_id.clone()),
+        }
+    }
 }
 
 /// Finds out who signed; nobody, if there is no signature.
 pub(super) fn authenticate(
-    clients: &Clients,
+    access: &Access,
     request: &SignedRequest<'_>,
 ) -> Result<Option<Caller>, AuthFailure> {
     let has_bewit = request
@@ -77,13 +101,13 @@ pub(super) fn authenticate(
             "Cannot use two authentication schemes at once this request has both bewit in querystring and \
              'authorization' header",
         )),
-        (Some(header), false) => by_header(clients, request, header).map(Some),
-        (None, true) => by_bewit(clients, request).map(Some),
+        (Some(header), false) => by_header(access, request, header).map(Some),
+        (None, true) => by_bewit(access, request).map(Some),
         (None, false) => Ok(None),
     }
 }
 
-fn by_header(clients: &Clients, request: &SignedRequest<'_>, header: &str) -> Result<Caller, AuthFailure> {
+fn by_header(access: &Access, request: &SignedRequest<'_>, header: &str) -> Result<Caller, AuthFailure> {
     let invalid = || AuthFailure::new("Bad Request: Invalid header syntax");
     let attributes = header
         .split_once(char::is_whitespace)
@@ -97,7 +121,7 @@ fn by_header(clients: &Clients, request: &SignedRequest<'_>, header: &str) -> Re
     let (Some(id), Some(time)) = (&header.id, header.ts) else {
         return Err(AuthFailure::new("Bad Request: Missing attributes"));
     };
-    let signer = signer(clients, id, header.ext.as_deref())?;
+    let signer = signer(access, id, header.ext.as_deref())?;
     let built =
         RequestBuilder::new(request.method, request.host, request.port, request.path_and_query).request();
     if !built.validate_header(&header, &signer.key, Duration::MAX) {
@@ -111,14 +135,10 @@ fn by_header(clients: &Clients, request: &SignedRequest<'_>, header: &str) -> Re
     if skew > SKEW {
         return Err(AuthFailure::new("Unauthorized: Stale timestamp"));
     }
-    Ok(Caller {
-        client_id: Some(signer.client_id),
-        scopes: signer.scopes,
-        payload_hash: header.hash,
-    })
+    Ok(signer.into_caller(header.hash))
 }
 
-fn by_bewit(clients: &Clients, request: &SignedRequest<'_>) -> Result<Caller, AuthFailure> {
+fn by_bewit(access: &Access, request: &SignedRequest<'_>) -> Result<Caller, AuthFailure> {
     if !matches!(request.method, "GET" | "HEAD") {
         return Err(AuthFailure::new("Unauthorized: Invalid method"));
     }
@@ -142,15 +162,11 @@ fn by_bewit(clients: &Clients, request: &SignedRequest<'_>) -> Result<Caller, Au
     if bewit.exp() < SystemTime::now() {
         return Err(AuthFailure::new("Unauthorized: Access expired"));
     }
-    let signer = signer(clients, bewit.id(), bewit.ext())?;
+    let signer = signer(access, bewit.id(), bewit.ext())?;
     if !built.validate_bewit(&bewit, &signer.key) {
         return Err(AuthFailure::new("Unauthorized: Bad mac"));
     }
-    Ok(Caller {
-        client_id: Some(signer.client_id),
-        scopes: signer.scopes,
-        payload_hash: None,
-    })
+    Ok(signer.into_caller(None))
 }
 
 /// Whether every `ts="…"` is short enough. No value can hold a quote, so every other part is one.
@@ -166,35 +182,41 @@ fn has_sane_time(attributes: &str) -> bool {
 }
 
 /// Who is meant by a clientId with an `ext`, and what they may do.
-fn signer(clients: &Clients, client_id: &str, ext: Option<&str>) -> Result<Signer, AuthFailure> {
+fn signer<'a>(access: &'a Access, client_id: &str, ext: Option<&str>) -> Result<Signer<'a>, AuthFailure> {
     let ext = ext
         .filter(|ext| !ext.is_empty())
         .map_or(Ok(Ext::default()), parse_ext)?;
-    let (access_token, mut granted) = match ext.certificate {
-        Some(certificate) => {
-            let issuer = certificate.issuer.as_deref();
-            if issuer == Some(client_id) {
-                return Err(AuthFailure::new(
-                    "ext.certificate.issuer must differ from the supplied clientId",
-                ));
-            }
-            let issuer = clients.find(issuer.unwrap_or(client_id))?;
-            let granted = certificate.check(client_id, issuer, clock::now())?;
-            (granted.access_token, granted.scopes)
-        }
-        None => {
-            let client = clients.find(client_id)?;
-            (client.access_token.clone(), client.scopes.clone())
-        }
-    };
-    if let Some(authorized) = ext.authorized_scopes {
-        granted = narrow(granted, authorized)?;
+    let now = clock::now();
+    let issuer = ext
+        .certificate
+        .as_ref()
+        .and_then(|certificate| certificate.issuer.as_deref());
+    if issuer == Some(client_id) {
+        return Err(AuthFailure::new(
+            "ext.certificate.issuer must differ from the supplied clientId",
+        ));
     }
+    let permanent = access.find(issuer.unwrap_or(client_id), now)?;
+    let client = &permanent.client;
+    let granted = match ext.certificate {
+        Some(certificate) => certificate.check(client_id, client, now)?,
+        None => Granted {
+            access_token: client.access_token.clone(),
+            scopes: client.scopes.clone(),
+            expires: permanent.expires,
+        },
+    };
+    let scopes = match ext.authorized_scopes {
+        Some(authorized) => narrow(access, &granted.scopes, authorized)?,
+        None => granted.scopes,
+    };
     Ok(Signer {
         client_id: client_id.to_owned(),
-        key: Key::new(access_token.as_bytes(), DigestAlgorithm::Sha256)
+        key: Key::new(granted.access_token.as_bytes(), DigestAlgorithm::Sha256)
             .map_err(|_| AuthFailure::new("the accessToken is no key"))?,
-        scopes: granted,
+        scopes: access.expand_for_caller(&scopes),
+        expires: granted.expires.min(permanent.expires),
+        permanent,
     })
 }
 
@@ -214,13 +236,13 @@ fn parse_ext(ext: &str) -> Result<Ext, AuthFailure> {
 }
 
 /// To the scopes that are authorized, all of which the signer must have.
-fn narrow(mut granted: Vec<String>, authorized: Vec<String>) -> Result<Vec<String>, AuthFailure> {
+fn narrow(access: &Access, granted: &[String], authorized: Vec<String>) -> Result<Vec<String>, AuthFailure> {
     if !authorized.iter().all(|scope| ids::is_printable(scope)) {
         return Err(AuthFailure::new(
             "ext.authorizedScopes must be an array of valid scopes",
         ));
     }
-    granted.extend(ANONYMOUS.iter().map(|scope| (*scope).to_owned()));
+    let granted = access.expand_for_caller(granted);
     if !Expression::all(authorized.iter().cloned()).satisfied_by(&granted) {
         return Err(AuthFailure::new(format!(
             "Supplied credentials do not satisfy authorizedScopes; credentials have scopes:\n\n```\n{}\n```\n\n\
@@ -230,4 +252,31 @@ fn narrow(mut granted: Vec<String>, authorized: Vec<String>) -> Result<Vec<Strin
         )));
     }
     Ok(authorized)
+}
+
+/// An address that anybody may GET until `until`, as `client` could, but with no other scopes than `scopes`.
+///
+/// # Errors
+/// When the address or the time is none that can be signed.
+pub(crate) fn sign_address(
+    client: &Client,
+    mut address: Url,
+    scopes: &[String],
+    until: DateTime<Utc>,
+) -> Result<Url, AuthFailure> {
+    let unsigned = |_| AuthFailure::new("the address can't be signed");
+    let ext = STANDARD.encode(serde_json::json!({ "authorizedScopes": scopes }).to_string());
+    let credentials = Credentials {
+        id: client.client_id.clone(),
+        key: Key::new(client.access_token.as_bytes(), DigestAlgorithm::Sha256).map_err(unsigned)?,
+    };
+    let bewit = RequestBuilder::from_url("GET", &address)
+        .map_err(unsigned)?
+        .ext(Some(ext.as_str()))
+        .request()
+        .make_bewit(&credentials, until.into())
+        .map_err(unsigned)?
+        .to_str();
+    address.query_pairs_mut().append_pair("bewit", &bewit);
+    Ok(address)
 }

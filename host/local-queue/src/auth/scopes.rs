@@ -70,10 +70,41 @@ impl Expression {
 
 /// Whether one of the scopes is the one required, or begins it and ends in `*`.
 pub(crate) fn satisfies(scopes: &[String], required: &str) -> bool {
-    scopes.iter().any(|scope| {
-        scope == required
-            || scope
-                .strip_suffix('*')
-                .is_some_and(|prefix| required.starts_with(prefix))
-    })
+    scopes.iter().any(|scope| covers(scope, required))
+}
+
+/// Whether who has `scope` has `required`. For one that ends in `*` all that it stands for must be covered: `a**` is less than
+/// `a*`, though it is longer.
+fn covers(scope: &str, required: &str) -> bool {
+    let stem = required.strip_suffix('*').unwrap_or(required);
+    scope == required
+        || scope
+            .strip_suffix('*')
+            .is_some_and(|prefix| stem.starts_with(prefix))
+}
+
+/// The same authority in as few scopes as it takes: sorted, each once, none that another covers.
+pub(crate) fn normal_form(mut scopes: Vec<String>) -> Vec<String> {
+    // What begins with `a` follows `a*`: nothing else comes between.
+    scopes.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+    let mut wide: Option<String> = None;
+    scopes.retain(|scope| {
+        if wide.as_deref().is_some_and(|wide| covers(wide, scope)) {
+            return false;
+        }
+        if scope.ends_with('*') {
+            wide = Some(scope.clone());
+        }
+        true
+    });
+    scopes.dedup();
+    scopes
+}
+
+/// By what comes before the `*`; with it first.
+fn order(scope: &str) -> (&str, bool) {
+    match scope.strip_suffix('*') {
+        Some(stem) => (stem, false),
+        None => (scope, true),
+    }
 }

@@ -1,10 +1,11 @@
 //! Scopes and certificates, without a queue. Signatures are tested through HTTP.
 
 use chrono::TimeDelta;
+use proptest::prelude::*;
 
 use super::{
     certificate::Certificate,
-    scopes::{Expression, satisfies},
+    scopes::{Expression, normal_form, satisfies},
     *,
 };
 use crate::clock;
@@ -25,12 +26,50 @@ fn a_star_at_the_end_satisfies_whatever_begins_so() {
         ("a*b", "axb", false),
         ("ab*", "a*", false),
         ("", "a", false),
+        ("a**", "a*", false),
+        ("a**", "a*b", true),
+        ("a*", "a**", true),
     ] {
         assert_eq!(
             satisfies(&scopes(&[given]), required),
             expected,
             "{given} {required}"
         );
+    }
+}
+
+#[test]
+fn a_normal_form_has_each_authority_once() {
+    let normal = |given: &[&str]| normal_form(scopes(given)).join(" ");
+    assert_eq!(normal(&["b", "a", "b"]), "a b");
+    assert_eq!(normal(&["ab", "a", "a*", "b", "abc*"]), "a* b");
+    assert_eq!(normal(&["a-b", "a*", "a", "aB"]), "a*");
+    assert_eq!(normal(&["x", "*", ""]), "*");
+}
+
+fn any_scopes() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec("[ab*-]{0,4}", 0..8)
+}
+
+proptest! {
+    #[test]
+    fn a_normal_form_is_the_same_authority(given in any_scopes(), required in "[ab*-]{0,4}") {
+        let normal = normal_form(given.clone());
+        prop_assert_eq!(satisfies(&normal, &required), satisfies(&given, &required));
+        prop_assert!(normal.len() <= given.len());
+    }
+
+    #[test]
+    fn a_normal_form_does_not_depend_on_order(given in any_scopes().prop_shuffle()) {
+        let mut sorted = given.clone();
+        sorted.sort();
+        prop_assert_eq!(normal_form(given), normal_form(sorted));
+    }
+
+    #[test]
+    fn who_satisfies_a_scope_satisfies_what_that_would(a in "[ab*]{0,4}", b in "[ab*]{0,4}", c in "[ab*]{0,4}") {
+        let covers = |scope: &String, required: &str| satisfies(std::slice::from_ref(scope), required);
+        prop_assert!(!(covers(&a, &b) && covers(&b, &c)) || covers(&a, &c));
     }
 }
 

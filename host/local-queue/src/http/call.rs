@@ -1,19 +1,22 @@
 //! What is common to all calls of the API: the body is read, the caller is found out, parameters are checked, and an error
 //! becomes a body.
 
-use std::sync::Arc;
+mod signed;
+
+use std::{fmt, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{OriginalUri, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::{HeaderMap, header, request::Parts},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::request::Parts,
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
 use bytes::Bytes;
-use hawk::PayloadHasher;
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Map, Value, json};
+
+use signed::Signed;
 
 use super::{
     App,
@@ -21,7 +24,8 @@ use super::{
     headers::Found,
 };
 use crate::{
-    auth::{AuthFailure, Caller, SignedRequest, scopes::Expression},
+    auth::{Access, AuthFailure, Caller, scopes::Expression},
+    clock,
     error::{ApiError, Code},
     ids,
 };
@@ -33,7 +37,6 @@ const MAX_BODY: usize = 10 << 20;
 pub(super) type Answer = Result<Response, ApiError>;
 
 /// A call under way.
-#[derive(Debug)]
 pub(super) struct Call {
     /// What all calls share.
     pub(super) app: Arc<App>,
@@ -42,15 +45,38 @@ pub(super) struct Call {
     params: Vec<(String, String)>,
     query: Vec<(String, String)>,
     payload: Value,
-    content_type: Option<String>,
     caller: Result<Caller, AuthFailure>,
+    signed: Signed,
 }
 
-/// The name of a call, and the parameters of the query that it takes.
+impl fmt::Debug for Call {
+    /// Neither the body nor the headers: they may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("params", &self.params)
+            .field("query", &self.query)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of a call, and what is special about it.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     name: &'static str,
+    /// The parameters of the query that it takes.
     query: &'static [&'static str],
+    /// A property of the body that errors must not repeat.
+    secret: Option<&'static str>,
+}
+
+impl Entry {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            query: &[],
+            secret: None,
+        }
+    }
 }
 
 /// A call that takes no query.
@@ -59,7 +85,24 @@ where
     F: Fn(Arc<Call>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    route(method, Entry { name, query: &[] }, handler)
+    route(method, Entry::new(name), handler)
+}
+
+/// A call with a property of the body that errors must not repeat.
+pub(super) fn secret<F, Fut>(
+    method: MethodFilter,
+    (name, secret): (&'static str, &'static str),
+    handler: F,
+) -> MethodRouter<Arc<App>>
+where
+    F: Fn(Arc<Call>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let entry = Entry {
+        secret: Some(secret),
+        ..Entry::new(name)
+    };
+    route(method, entry, handler)
 }
 
 /// A call that answers page by page.
@@ -68,8 +111,24 @@ where
     F: Fn(Arc<Call>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    let query = &["continuationToken", "limit"];
-    route(method, Entry { name, query }, handler)
+    queried(method, (name, &["continuationToken", "limit"]), handler)
+}
+
+/// A call that takes parameters of the query.
+pub(super) fn queried<F, Fut>(
+    method: MethodFilter,
+    (name, query): (&'static str, &'static [&'static str]),
+    handler: F,
+) -> MethodRouter<Arc<App>>
+where
+    F: Fn(Arc<Call>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let entry = Entry {
+        query,
+        ..Entry::new(name)
+    };
+    route(method, entry, handler)
 }
 
 fn route<F, Fut>(method: MethodFilter, entry: Entry, handler: F) -> MethodRouter<Arc<App>>
@@ -99,6 +158,9 @@ where
                         let result = handler(Arc::clone(&call)).await;
                         if result.is_err() {
                             info.payload = call.payload.clone();
+                            if let Some(value) = entry.secret.and_then(|name| info.payload.get_mut(name)) {
+                                *value = json!("(OMITTED)");
+                            }
                         }
                         result
                     }
@@ -128,19 +190,30 @@ impl Call {
             })?
         };
         let found = Found::by(&parts.headers, app.address);
-        let caller = authenticate(&app, &parts, &body, &found);
+        let signed = Signed { parts, body, found };
+        let caller = signed.authenticate(&app.clients.current());
+        if let Ok(Caller {
+            first_use: Some(client_id),
+            ..
+        }) = &caller
+        {
+            let client_id = client_id.clone();
+            app.store
+                .run(move |db| db.save_client_use(&client_id, clock::now()))
+                .await?;
+        }
         let params =
             params.map_err(|error| ApiError::new(Code::InvalidRequestArguments, error.to_string()))?;
         check_params(&params)?;
-        let query = read_query(&parts, entry.query)?;
+        let query = read_query(&signed.parts, entry.query)?;
         Ok(Self {
             app,
-            base: found.base,
+            base: signed.found.base.clone(),
             params,
             query,
             payload,
-            content_type: text_header(&parts.headers, header::CONTENT_TYPE).map(str::to_owned),
             caller,
+            signed,
         })
     }
 
@@ -166,10 +239,8 @@ impl Call {
 
     /// The body, of a call that takes one.
     pub(super) fn input(&self) -> Result<&Value, ApiError> {
-        let media_type = self
-            .content_type
-            .as_deref()
-            .and_then(|text| text.split(';').next());
+        let content_type = self.signed.content_type();
+        let media_type = content_type.and_then(|text| text.split(';').next());
         if media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json")) {
             return Ok(&self.payload);
         }
@@ -177,37 +248,56 @@ impl Call {
             Code::MalformedPayload,
             format!(
                 "Payload must be JSON with content-type: application/json got content-type: {}",
-                self.content_type.as_deref().unwrap_or("null")
+                content_type.unwrap_or("null")
             ),
         ))
     }
 
+    /// Who calls.
+    pub(super) fn caller(&self) -> Result<&Caller, ApiError> {
+        self.caller.as_ref().map_err(failed)
+    }
+
+    /// Who calls, if these are all the clients there are, and if they may.
+    pub(super) fn caller_among(&self, access: &Access, required: &Expression) -> Result<Caller, ApiError> {
+        let caller = self
+            .signed
+            .authenticate(access)
+            .map_err(|failure| failed(&failure))?;
+        authorize(&caller, required)?;
+        Ok(caller)
+    }
+
     /// Refuses callers that do not have the scopes.
     pub(super) fn authorize(&self, required: &Expression) -> Result<(), ApiError> {
-        let caller = self
-            .caller
-            .as_ref()
-            .map_err(|failure| ApiError::new(Code::AuthenticationFailed, failure.to_string()))?;
-        let Some(unsatisfied) = required.unsatisfied_by(&caller.scopes) else {
-            return Ok(());
-        };
-        let pretty = |value: &Value| format!("{value:#}");
-        Err(ApiError::new(
-            Code::InsufficientScopes,
-            format!(
-                "Client ID {} does not have sufficient scopes and is missing the following scopes:\n\n```\n{}\n```\n\n\
-                 This request requires the client to satisfy the following scope expression:\n\n```\n{}\n```",
-                caller.client_id.as_deref().unwrap_or("(anonymous)"),
-                pretty(&unsatisfied.to_json()),
-                pretty(&required.to_json())
-            ),
-        ))
+        authorize(self.caller()?, required)
     }
 
     /// The same for one scope.
     pub(super) fn authorize_scope(&self, scope: String) -> Result<(), ApiError> {
         self.authorize(&Expression::Scope(scope))
     }
+}
+
+fn failed(failure: &AuthFailure) -> ApiError {
+    ApiError::new(Code::AuthenticationFailed, failure.to_string())
+}
+
+fn authorize(caller: &Caller, required: &Expression) -> Result<(), ApiError> {
+    let Some(unsatisfied) = required.unsatisfied_by(&caller.scopes) else {
+        return Ok(());
+    };
+    let pretty = |value: &Value| format!("{value:#}");
+    Err(ApiError::new(
+        Code::InsufficientScopes,
+        format!(
+            "Client ID {} does not have sufficient scopes and is missing the following scopes:\n\n```\n{}\n```\n\n\
+                 This request requires the client to satisfy the following scope expression:\n\n```\n{}\n```",
+            caller.client_id.as_deref().unwrap_or("(anonymous)"),
+            pretty(&unsatisfied.to_json()),
+            pretty(&required.to_json())
+        ),
+    ))
 }
 
 fn value_of<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -238,57 +328,18 @@ async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Who calls. That the answer is an error matters only to calls that require scopes.
-fn authenticate(app: &App, parts: &Parts, body: &Bytes, found: &Found) -> Result<Caller, AuthFailure> {
-    // The router takes what all paths have in common away; what was signed has it.
-    let uri = parts
-        .extensions
-        .get::<OriginalUri>()
-        .map_or(&parts.uri, |original| &original.0);
-    let path_and_query = uri
-        .path_and_query()
-        .map_or("/", |path_and_query| path_and_query.as_str());
-    let authorization = match parts.headers.get(header::AUTHORIZATION) {
-        Some(value) => Some(
-            value
-                .to_str()
-                .map_err(|_| AuthFailure("Bad Request: Invalid header syntax".to_owned()))?,
-        ),
-        None => None,
-    };
-    let caller = app.clients.authenticate(&SignedRequest {
-        method: parts.method.as_str(),
-        path_and_query,
-        host: &found.host,
-        port: found.port,
-        authorization,
-    })?;
-    let Some(signed) = &caller.payload_hash else {
-        return Ok(caller);
-    };
-    let media_type = text_header(&parts.headers, header::CONTENT_TYPE)
-        .and_then(|text| text.split(';').next())
-        .map(|media_type| media_type.trim().to_ascii_lowercase())
-        .unwrap_or_default();
-    let computed = PayloadHasher::hash(media_type, hawk::SHA256, body);
-    if computed.is_ok_and(|computed| computed == *signed) {
-        Ok(caller)
-    } else {
-        Err(AuthFailure(
-            "Invalid payload hash: this happens when your request carries a signed hash of the payload and the hash \
-             doesn't match the hash we've computed on the server-side."
-                .to_owned(),
-        ))
-    }
-}
-
 fn check_params(params: &[(String, String)]) -> Result<(), ApiError> {
     let errors: Vec<String> = params
         .iter()
         .filter_map(|(name, value)| {
             let (fits, what) = match name.as_str() {
                 "taskId" | "taskGroupId" => (ids::is_slugid(value), "a slugid"),
-                "taskQueueId" => (ids::is_task_queue_id(value), "<provisionerId>/<workerType>"),
+                "taskQueueId" | "workerPoolId" => {
+                    (ids::is_task_queue_id(value), "<provisionerId>/<workerType>")
+                }
+                "clientId" => (ids::is_client_id(value), "a clientId"),
+                "roleId" => (ids::is_role_id(value), "printable ASCII"),
+                "namespace" => (ids::is_namespace(value), "words with dots between"),
                 "runId" => (ids::is_run_id(value), "a number"),
                 "name" => (
                     ids::is_printable(value) && value.len() <= 1024,
@@ -331,8 +382,4 @@ fn read_query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Ap
         return Ok(query);
     }
     Err(ApiError::new(Code::InvalidRequestArguments, errors.join("\n")))
-}
-
-fn text_header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::Request,
+    extract::{OriginalUri, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -54,14 +54,25 @@ pub(super) fn respond(info: RequestInfo, error: &ApiError) -> Response {
     response
 }
 
-/// The answer where nothing is.
-pub(super) async fn unknown_route(request: Request) -> Response {
+/// The answer where nothing is: to calls of Taskcluster that are not here, to other methods of those that are, and to
+/// everything else.
+pub(super) async fn unknown_route(original: OriginalUri, request: Request) -> Response {
     let info = RequestInfo {
         method: "unknown",
         params: Map::new(),
         payload: json!({}),
     };
-    let message = format!("There is no {} {}", request.method(), request.uri().path());
+    let (method, path) = (request.method(), original.0.path());
+    let what = if path.starts_with("/references/") {
+        "API references"
+    } else if path.starts_with("/schemas/") {
+        "schemas"
+    } else if path.starts_with("/api/") {
+        "such call"
+    } else {
+        "such page"
+    };
+    let message = format!("The embedded services have no {what}: {method} {path}");
     respond(info, &ApiError::not_found(message))
 }
 

@@ -133,8 +133,8 @@ impl Db<'_> {
         Ok(former)
     }
 
-    /// Forgets up to `limit` artifacts and `limit` tasks that have expired. Answers how many, and which files nobody
-    /// refers to any more.
+    /// Forgets up to `limit` of each kind of things that have expired. Answers how many, and which files nobody refers to
+    /// any more.
     pub(crate) fn expire(&self, now: DateTime<Utc>, limit: u32) -> Result<(usize, Vec<String>), Failure> {
         let now = now.timestamp_millis();
         let doomed = "SELECT task_id FROM tasks WHERE expires < ?1 ORDER BY expires LIMIT ?2";
@@ -169,7 +169,11 @@ impl Db<'_> {
                  (SELECT 1 FROM tasks WHERE tasks.task_group_id = task_groups.task_group_id)",
             )?
             .execute([now])?;
-        Ok((artifacts + tasks, files))
+        let others = self.expire_clients(now, limit)?
+            + self.expire_index(now, limit)?
+            + self.expire_purges(now, limit)?
+            + self.expire_secrets(now, limit)?;
+        Ok((artifacts + tasks + others, files))
     }
 }
 

@@ -38,6 +38,11 @@ impl<'a> Db<'a> {
         self.changes.borrow_mut().pending.push(task_queue_id.to_owned());
     }
 
+    /// A client or a role is not what it was.
+    pub(super) fn access_changed(&self) {
+        self.changes.borrow_mut().access = true;
+    }
+
     pub(super) fn due_at(&self, millis: i64) {
         self.changes.borrow_mut().due_at(millis);
     }

@@ -1,12 +1,25 @@
 //! Opens the queue's directory: lock, database, files.
 
-use std::{cell::Cell, path::Path, sync::Arc};
+use std::{
+    cell::Cell,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt},
+    path::Path,
+    sync::Arc,
+};
 
 use rand::RngCore as _;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Store, schema, writer::Writer};
-use crate::{StartError, auth::Client, content::ContentFiles, lock::DirectoryLock, signals::Signals};
+use super::{Store, clients, roles, schema, writer::Writer};
+use crate::{
+    StartError,
+    auth::{Clients, Enrolled, Roles},
+    content::ContentFiles,
+    lock::DirectoryLock,
+    signals::Signals,
+};
 
 /// What opening a directory gives.
 #[derive(Debug)]
@@ -15,20 +28,23 @@ pub(crate) struct Opened {
     pub(crate) store: Store,
     /// The bytes of artifacts.
     pub(crate) content: ContentFiles,
-    /// Permanent clients that the database has.
-    pub(crate) clients: Vec<Client>,
     /// Signs the addresses that bytes are put to and read from.
     pub(crate) signing_key: Vec<u8>,
 }
 
-/// Opens a directory, or makes a new queue there. Blocks.
-pub(crate) fn open(directory: &Path, signals: Arc<Signals>) -> Result<Opened, StartError> {
+/// Opens a directory, or makes a new queue there. `clients` get to know whom the database has. Blocks.
+pub(crate) fn open(
+    directory: &Path,
+    signals: Arc<Signals>,
+    clients: Arc<Clients>,
+) -> Result<Opened, StartError> {
     let lock = DirectoryLock::take(directory)?;
     let path = directory.join("queue.sqlite");
     let database = |source: Box<dyn std::error::Error + Send + Sync>| StartError::Database {
         path: path.clone(),
         source,
     };
+    keep_private(&path).map_err(|error| database(error.into()))?;
     let connection = Connection::open(&path).map_err(|error| database(error.into()))?;
     connection
         .execute_batch(schema::PRAGMAS)
@@ -55,6 +71,8 @@ pub(crate) fn open(directory: &Path, signals: Arc<Signals>) -> Result<Opened, St
     }
     connection.set_prepared_statement_cache_capacity(64);
     let kept = read_kept(&connection).map_err(database)?;
+    let (others, roles) = read_access(&connection).map_err(database)?;
+    clients.replace(others, roles);
     let unusable = |source| StartError::Directory {
         directory: directory.to_owned(),
         source,
@@ -63,6 +81,7 @@ pub(crate) fn open(directory: &Path, signals: Arc<Signals>) -> Result<Opened, St
     let store = Store::start(Writer {
         connection,
         signals,
+        clients,
         counter: Cell::new(kept.last_pending),
         lock,
     })
@@ -70,30 +89,46 @@ pub(crate) fn open(directory: &Path, signals: Arc<Signals>) -> Result<Opened, St
     Ok(Opened {
         store,
         content,
-        clients: kept.clients,
         signing_key: kept.signing_key,
     })
 }
 
+/// Makes the database, and what SQLite keeps beside it, nobody else's to read: there are secrets in it. SQLite gives new
+/// files the mode of the database.
+fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// All that requests are checked with: read at start, and whenever it has changed.
+pub(super) fn read_access(
+    connection: &Connection,
+) -> Result<(Vec<Enrolled>, Roles), Box<dyn std::error::Error + Send + Sync>> {
+    let roles = roles::read(connection)?;
+    let roles = Roles::compile(roles.iter().map(|stored| &stored.role))?;
+    Ok((clients::read(connection)?, roles))
+}
+
 /// What is read once, at start.
 struct Kept {
-    clients: Vec<Client>,
     signing_key: Vec<u8>,
     last_pending: i64,
     files: std::collections::HashSet<String>,
 }
 
 fn read_kept(connection: &Connection) -> Result<Kept, Box<dyn std::error::Error + Send + Sync>> {
-    let mut clients = Vec::new();
-    let mut statement = connection.prepare("SELECT client_id, access_token, scopes FROM clients")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        clients.push(Client {
-            client_id: row.get(0)?,
-            access_token: row.get(1)?,
-            scopes: serde_json::from_str(&row.get::<_, String>(2)?)?,
-        });
-    }
     let files = connection
         .prepare("SELECT file FROM contents")?
         .query_map([], |row| row.get(0))?
@@ -104,7 +139,6 @@ fn read_kept(connection: &Connection) -> Result<Kept, Box<dyn std::error::Error 
         |row| row.get(0),
     )?;
     Ok(Kept {
-        clients,
         signing_key: signing_key(connection)?,
         last_pending,
         files,
@@ -128,4 +162,44 @@ fn signing_key(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
         [&key],
     )?;
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use queue::wire::Credentials;
+
+    use super::*;
+    use crate::auth::SignedRequest;
+
+    #[test]
+    fn a_database_of_the_first_version_keeps_its_clients_and_gets_roles() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = Connection::open(directory.path().join("queue.sqlite")).unwrap();
+        old.execute_batch(schema::PRAGMAS).unwrap();
+        old.execute_batch(schema::VERSIONS[0]).unwrap();
+        old.execute_batch(
+            "INSERT INTO clients VALUES ('ci', 'secret', '[\"assume:anonymous\"]'); PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let clients = Arc::new(Clients::new(&Credentials {
+            client_id: "root".to_owned(),
+            access_token: "secret".to_owned(),
+            certificate: None,
+        }));
+        open(directory.path(), Arc::default(), Arc::clone(&clients)).unwrap();
+        let access = clients.current();
+        let ci = access.find("ci", crate::clock::now()).unwrap();
+        assert_eq!(ci.client.access_token, "secret");
+        assert!(ci.client.scopes.contains(&"queue:status:*".to_owned()));
+        let anybody = SignedRequest {
+            method: "GET",
+            path_and_query: "/",
+            host: "localhost",
+            port: 80,
+            authorization: None,
+        };
+        let anybody = access.authenticate(&anybody).unwrap();
+        assert!(anybody.scopes.contains(&"queue:get-artifact:public/*".to_owned()));
+    }
 }

@@ -96,7 +96,7 @@ impl Db<'_> {
         Ok(task)
     }
 
-    /// Writes down what a transition has changed, and what follows from it: whoever waited for this task.
+    /// Writes down what a transition has changed, and what follows from it: whoever waited for this task, and the index.
     pub(crate) fn save(&self, task: &Task, now: DateTime<Utc>) -> Result<(), Failure> {
         let definition = &task.definition;
         let pending = (task.state() == TaskState::Pending).then(|| self.next_pending());
@@ -123,6 +123,7 @@ impl Db<'_> {
         }
         if task.is_resolved() {
             self.release_dependents(task, now)?;
+            self.index_completed(task, now)?;
         }
         Ok(())
     }

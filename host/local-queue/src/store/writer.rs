@@ -5,11 +5,15 @@ use std::{cell::Cell, sync::Arc};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use super::{Answer, Db, Done, Job, Outcome};
+use super::{Answer, Db, Done, Job, Outcome, open::read_access};
 use crate::{
+    auth::Clients,
     lock::DirectoryLock,
     signals::{Changes, Signals},
 };
+
+/// Why nothing of a group is kept.
+type CommitError = Box<dyn std::error::Error + Send + Sync>;
 
 /// At most this many requests share a commit.
 const GROUP: usize = 256;
@@ -18,6 +22,8 @@ const GROUP: usize = 256;
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) signals: Arc<Signals>,
+    /// Get to know of clients and roles that have changed.
+    pub(super) clients: Arc<Clients>,
     /// Orders pending tasks: the last number given.
     pub(super) counter: Cell<i64>,
     pub(super) lock: DirectoryLock,
@@ -53,7 +59,7 @@ impl Writer {
         }
         let mut changes = Changes::default();
         let mut answers = Vec::new();
-        let mut result = Ok(());
+        let mut result: rusqlite::Result<()> = Ok(());
         for job in group {
             if result.is_err() {
                 break;
@@ -66,8 +72,8 @@ impl Writer {
                 Err(error) => result = Err(error),
             }
         }
-        let error = result
-            .and_then(|()| self.connection.execute_batch("COMMIT"))
+        let error = self
+            .commit(result, &changes)
             .err()
             .map(|error| self.roll_back(&error));
         if error.is_none() {
@@ -76,6 +82,21 @@ impl Writer {
         for answer in answers {
             answer(error.clone());
         }
+    }
+
+    /// Commits, if all went well. Clients and roles that have changed are read before, so that they hold as soon as they are
+    /// on disk.
+    fn commit(&self, result: rusqlite::Result<()>, changes: &Changes) -> Result<(), CommitError> {
+        result?;
+        let access = changes
+            .access
+            .then(|| read_access(&self.connection))
+            .transpose()?;
+        self.connection.execute_batch("COMMIT")?;
+        if let Some((clients, roles)) = access {
+            self.clients.replace(clients, roles);
+        }
+        Ok(())
     }
 
     /// One request, undone alone if it fails.
@@ -96,7 +117,7 @@ impl Writer {
         Ok((answer, changes))
     }
 
-    fn roll_back(&self, error: &rusqlite::Error) -> String {
+    fn roll_back(&self, error: &CommitError) -> String {
         tracing::error!(%error, "a commit failed");
         // SQLite has done so by itself after some errors.
         if !self.connection.is_autocommit()

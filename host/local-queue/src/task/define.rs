@@ -1,6 +1,6 @@
 //! What `createTask` takes: the rules of `create-task-request.yml` and `task-metadata.yml`, and the defaults.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Months, SubsecRound as _, TimeDelta, Utc};
 use queue::wire::{Priority, Requires, TaskDefinition, TaskMetadata};
@@ -13,7 +13,7 @@ use crate::{
 
 mod fields;
 
-use fields::Fields;
+pub(crate) use fields::Fields;
 
 /// How far `created` may be from now, and by how much more than the limit the deadline may be.
 const DRIFT: TimeDelta = TimeDelta::minutes(15);
@@ -61,17 +61,9 @@ impl Draft {
                 "the task definition is nested more than {MAX_DEPTH} levels deep"
             )));
         }
-        let Value::Object(object) = request else {
-            return Err(schema_error(&["data must be object".to_owned()]));
-        };
-        let mut fields = Fields::new(object, "data");
-        fields.refuse_unknown(KNOWN);
-        let draft = read_fields(task_id, &mut fields);
-        let errors = fields.into_errors();
-        if !errors.is_empty() {
-            return Err(schema_error(&errors));
-        }
-        let (draft, queue) = draft;
+        let mut fields = Fields::of_body(request, KNOWN)?;
+        let (draft, queue) = read_fields(task_id, &mut fields);
+        fields.check()?;
         queue.check()?;
         Ok(draft)
     }
@@ -168,7 +160,7 @@ fn read_fields(task_id: &str, fields: &mut Fields<'_>) -> (Draft, QueueNames) {
 fn dependencies(fields: &mut Fields<'_>) -> Vec<String> {
     let dependencies = fields.texts("dependencies", "a slugid", ids::is_slugid);
     fields.bound("dependencies", dependencies.len(), MAX_DEPENDENCIES);
-    unique(fields, "dependencies", &dependencies);
+    fields.unique("dependencies", &dependencies);
     dependencies
 }
 
@@ -177,15 +169,8 @@ fn routes(fields: &mut Fields<'_>) -> Vec<String> {
         (1..=249).contains(&route.chars().count())
     });
     fields.bound("routes", routes.len(), MAX_ROUTES);
-    unique(fields, "routes", &routes);
+    fields.unique("routes", &routes);
     routes
-}
-
-fn unique(fields: &mut Fields<'_>, name: &str, items: &[String]) {
-    let mut seen = HashSet::new();
-    if !items.iter().all(|item| seen.insert(item)) {
-        fields.complain(format!("data.{name} must NOT have duplicate items"));
-    }
 }
 
 fn requires(fields: &mut Fields<'_>) -> Requires {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::kit::{Fixture, QUEUE, Reply, Signature, definition, limited, refusal, refused, root, temporary};
 
 /// A call that needs a scope that nobody has by default.
-const SCOPE: &str = "queue:list-provisioners";
+const SCOPE: &str = "queue:quarantine-worker:a/b/c/d";
 
 /// Asks for something that requires `queue:cancel-task:…`, signed in some way: 404 is for those who may ask.
 async fn ask(fixture: &Fixture, credentials: &Credentials, signature: &Signature) -> (u16, String) {
@@ -294,7 +294,7 @@ async fn other_permanent_clients_have_their_own_scopes() {
     let database = rusqlite::Connection::open(fixture.path().join("queue.sqlite")).unwrap();
     database
         .execute(
-            "INSERT INTO clients VALUES ('ci', 'their-secret', '[\"queue:reclaim-task:*\"]'), ('root', 'x', '[]')",
+            "INSERT INTO clients (client_id, access_token, scopes) VALUES ('ci', 'their-secret', '[\"queue:reclaim-task:*\"]'), ('root', 'x', '[]')",
             [],
         )
         .unwrap();

@@ -81,12 +81,15 @@ impl Fixture {
     }
 
     pub(super) fn url(&self, path: &str) -> Url {
-        format!("{}/api/queue/v1/{path}", self.queue.root_url())
-            .parse()
-            .unwrap()
+        self.url_of(&format!("queue/v1/{path}"))
     }
 
-    /// A request by hand, signed if there are credentials. A body is JSON.
+    /// The address of a call of any service: the path begins with it, such as `auth/v1/`.
+    pub(super) fn url_of(&self, path: &str) -> Url {
+        format!("{}/api/{path}", self.queue.root_url()).parse().unwrap()
+    }
+
+    /// A request to the queue by hand, signed if there are credentials. A body is JSON.
     pub(super) async fn raw(
         &self,
         credentials: Option<&Credentials>,
@@ -94,7 +97,19 @@ impl Fixture {
         path: &str,
         body: Option<&Value>,
     ) -> Reply {
-        let url = self.url(path);
+        self.api(credentials, method, &format!("queue/v1/{path}"), body)
+            .await
+    }
+
+    /// The same to any service.
+    pub(super) async fn api(
+        &self,
+        credentials: Option<&Credentials>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Reply {
+        let url = self.url_of(path);
         let mut request = self.http.request(method.clone(), url.clone());
         if let Some(credentials) = credentials {
             let header = Signature::default().header(credentials, method.as_str(), &url);

@@ -1,9 +1,12 @@
 //! Reads the properties of a JSON object, and collects every complaint instead of stopping at the first.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashSet;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde_json::Value;
 
-use super::Object;
+use super::{Object, schema_error};
+use crate::{error::ApiError, ids};
 
 /// The properties of one object. What can't be read is complained about, and read as if it were missing.
 #[derive(Debug)]
@@ -23,9 +26,27 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Of a body, which must be an object and have no other properties than these.
+    pub(crate) fn of_body(body: &'a Value, known: &[&str]) -> Result<Self, ApiError> {
+        let Value::Object(object) = body else {
+            return Err(schema_error(&["data must be object".to_owned()]));
+        };
+        let mut fields = Self::new(object, "data");
+        fields.refuse_unknown(known);
+        Ok(fields)
+    }
+
     /// All complaints.
     pub(crate) fn into_errors(self) -> Vec<String> {
         self.errors
+    }
+
+    /// An error with all complaints, if there are any.
+    pub(crate) fn check(self) -> Result<(), ApiError> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(schema_error(&self.errors))
     }
 
     pub(crate) fn complain(&mut self, error: String) {
@@ -98,6 +119,60 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// A list of scopes, each once; nothing if there is no such property.
+    pub(crate) fn scopes(&mut self, name: &str) -> Option<Vec<String>> {
+        self.object.get(name)?;
+        let scopes = self.texts(name, "printable ASCII", ids::is_printable);
+        self.unique(name, &scopes);
+        Some(scopes)
+    }
+
+    /// The same, of a property that must be there.
+    pub(crate) fn required_scopes(&mut self, name: &str) -> Vec<String> {
+        if !self.object.contains_key(name) {
+            self.missing(name);
+        }
+        self.scopes(name).unwrap_or_default()
+    }
+
+    /// No item twice.
+    pub(crate) fn unique(&mut self, name: &str, items: &[String]) {
+        let mut seen = HashSet::new();
+        if !items.iter().all(|item| seen.insert(item)) {
+            self.complain(format!("{}.{name} must NOT have duplicate items", self.path));
+        }
+    }
+
+    /// Whether something is so.
+    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.object.get(name)?;
+        let boolean = value.as_bool();
+        if boolean.is_none() {
+            self.wrong(name, "boolean");
+        }
+        boolean
+    }
+
+    /// Text that `fits`, of a property that must be there.
+    pub(crate) fn required(&mut self, name: &str, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        if !self.object.contains_key(name) {
+            self.missing(name);
+        }
+        self.text(name, what, fits).unwrap_or_default()
+    }
+
+    /// A number of any size, of a property that must be there.
+    pub(crate) fn required_number(&mut self, name: &str) -> f64 {
+        match self.object.get(name) {
+            None => self.missing(name),
+            Some(value) => match value.as_f64().filter(|number| number.is_finite()) {
+                Some(number) => return number,
+                None => self.wrong(name, "number"),
+            },
+        }
+        0.0
+    }
+
     /// At most so many items.
     pub(crate) fn bound(&mut self, name: &str, items: usize, max: usize) {
         if items > max {
@@ -141,7 +216,7 @@ impl<'a> Fields<'a> {
             .as_str()
             .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         match time {
-            Some(time) => Some(time.with_timezone(&Utc)),
+            Some(time) => Some(time.with_timezone(&Utc).trunc_subsecs(3)),
             None => {
                 self.wrong(name, "a date-time, such as 2026-08-21T17:00:00.000Z");
                 None
