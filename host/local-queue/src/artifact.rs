@@ -34,6 +34,8 @@ pub(crate) struct Artifact {
 pub(crate) enum Details {
     /// Bytes, in a file of the queue.
     S3,
+    /// Bytes, with the object service.
+    Object(ObjectDetails),
     /// Somewhere else.
     Reference {
         /// There.
@@ -53,11 +55,22 @@ pub(crate) enum Details {
     },
 }
 
+/// What the queue knows of an artifact whose bytes are with the object service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ObjectDetails {
+    /// Of the upload; chosen here.
+    pub(crate) upload_id: String,
+    /// Whether it is finished.
+    pub(crate) present: bool,
+}
+
 impl Details {
     /// The word for it.
     pub(crate) fn storage_type(&self) -> &'static str {
         match self {
             Self::S3 => "s3",
+            Self::Object(_) => "object",
             Self::Reference { .. } => "reference",
             Self::Link { .. } => "link",
             Self::Error { .. } => "error",
@@ -74,12 +87,18 @@ impl Artifact {
                 expires,
                 content_type,
                 content_length,
-            }
-            | CreateArtifactRequest::Object {
+            } => (expires, content_type, content_length, Details::S3),
+            CreateArtifactRequest::Object {
                 expires,
                 content_type,
                 content_length,
-            } => (expires, content_type, content_length, Details::S3),
+            } => {
+                let details = ObjectDetails {
+                    upload_id: slugid::v4(),
+                    present: false,
+                };
+                (expires, content_type, content_length, Details::Object(details))
+            }
             CreateArtifactRequest::Reference {
                 expires,
                 content_type,
@@ -155,13 +174,19 @@ impl Artifact {
     pub(crate) fn replaced_by(&self, new: Self) -> Result<Self, ApiError> {
         let same_type = matches!(new.details, Details::Link { .. }) || new.content_type == self.content_type;
         let details_allowed = match (&self.details, &new.details) {
-            (Details::Reference { .. }, Details::Reference { .. } | Details::Link { .. }) => true,
+            (Details::Reference { .. }, Details::Reference { .. } | Details::Link { .. })
+            | (Details::Object(_), Details::Object(_)) => true,
             (old, new) => old == new,
         };
         if same_type && details_allowed && self.expires <= new.expires {
+            let details = match &self.details {
+                // The upload under way goes on.
+                Details::Object(_) => self.details.clone(),
+                _ => new.details,
+            };
             return Ok(Self {
                 expires: new.expires,
-                details: new.details,
+                details,
                 ..self.clone()
             });
         }
@@ -172,6 +197,11 @@ impl Artifact {
             self.content_type,
             wire::timestamp::format(&self.expires),
         )))
+    }
+
+    /// Whether it can be had: all can, but for those whose upload is not finished.
+    pub(crate) fn is_present(&self) -> bool {
+        !matches!(&self.details, Details::Object(object) if !object.present)
     }
 
     /// As the lists have it.

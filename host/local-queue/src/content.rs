@@ -4,8 +4,10 @@
 //! to when the queue starts is left of a former life, and is removed.
 
 mod address;
+mod hashing;
 
-pub(crate) use address::{Addresses, Purpose};
+pub(crate) use address::{Addresses, Place, Purpose};
+pub(crate) use hashing::Hashing;
 
 use std::{
     collections::HashSet,
@@ -14,8 +16,8 @@ use std::{
     time::Duration,
 };
 
-use axum::body::BodyDataStream;
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use tokio::{
     fs::File,
     io::{AsyncWriteExt as _, BufWriter},
@@ -72,7 +74,11 @@ impl ContentFiles {
     ///
     /// # Cancel safety
     /// Dropped half-way it leaves at most a file that the next start removes.
-    pub(crate) async fn receive(&self, body: BodyDataStream, length: u64) -> Result<String, ReceiveError> {
+    pub(crate) async fn receive<E>(
+        &self,
+        body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        length: u64,
+    ) -> Result<String, ReceiveError> {
         let name = slugid::v4();
         let part = self.directory.join(format!("{name}.part"));
         let result = self.write(body, length, &part).await;
@@ -89,7 +95,12 @@ impl ContentFiles {
         Ok(name)
     }
 
-    async fn write(&self, mut body: BodyDataStream, length: u64, part: &Path) -> Result<(), ReceiveError> {
+    async fn write<E>(
+        &self,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        length: u64,
+        part: &Path,
+    ) -> Result<(), ReceiveError> {
         let mut file = BufWriter::with_capacity(BUFFER, File::create_new(part).await?);
         let mut received = 0_u64;
         loop {

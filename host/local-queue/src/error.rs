@@ -17,6 +17,8 @@ pub(crate) enum Code {
     InsufficientScopes,
     /// There is no such thing.
     ResourceNotFound,
+    /// None of the ways that the caller knows.
+    NoMatchingMethod,
     /// It is not in the state that the call needs.
     RequestConflict,
     /// It was there, and is over.
@@ -38,6 +40,7 @@ impl Code {
             Self::AuthenticationFailed => "AuthenticationFailed",
             Self::InsufficientScopes => "InsufficientScopes",
             Self::ResourceNotFound => "ResourceNotFound",
+            Self::NoMatchingMethod => "NoMatchingMethod",
             Self::RequestConflict => "RequestConflict",
             Self::ResourceExpired => "ResourceExpired",
             Self::InputTooLarge => "InputTooLarge",
@@ -55,6 +58,7 @@ impl Code {
             Self::AuthenticationFailed => 401,
             Self::InsufficientScopes => 403,
             Self::ResourceNotFound => 404,
+            Self::NoMatchingMethod => 406,
             Self::RequestConflict => 409,
             Self::ResourceExpired => 410,
             Self::InputTooLarge => 413,

@@ -19,6 +19,7 @@ mod http;
 mod ids;
 mod lock;
 mod mac;
+mod objects;
 mod server;
 mod signals;
 mod store;

@@ -10,6 +10,7 @@ mod durability;
 mod index;
 mod junk;
 mod kit;
+mod objects;
 mod purge_cache;
 mod roles;
 mod runs;

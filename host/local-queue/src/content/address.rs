@@ -41,6 +41,54 @@ impl Purpose {
     }
 }
 
+/// What an address is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The bytes of an artifact that the queue keeps.
+    Artifact {
+        /// Of the artifact.
+        task_id: String,
+        /// Of the artifact.
+        run_id: u32,
+        /// Unique in the run.
+        name: String,
+    },
+    /// The bytes of an object.
+    Object {
+        /// Unique.
+        name: String,
+    },
+}
+
+impl Place {
+    /// Its path below the root URL.
+    fn path(&self) -> String {
+        match self {
+            Self::Artifact {
+                task_id,
+                run_id,
+                name,
+            } => {
+                format!("artifacts/{task_id}/{run_id}/{}", encode_name(name))
+            }
+            Self::Object { name } => format!("objects/{}", encode_name(name)),
+        }
+    }
+
+    /// What is signed of it.
+    fn text(&self) -> String {
+        match self {
+            Self::Artifact {
+                task_id,
+                run_id,
+                name,
+            } => format!("{task_id}/{run_id}/{name}"),
+            // No taskId is like this.
+            Self::Object { name } => format!("object\n{name}"),
+        }
+    }
+}
+
 /// Signs addresses, and checks them.
 pub(crate) struct Addresses {
     key: Vec<u8>,
@@ -58,33 +106,22 @@ impl Addresses {
     }
 
     /// An address under `base`, good until `expires`.
-    pub(crate) fn make(
-        &self,
-        base: &str,
-        purpose: Purpose,
-        (task_id, run_id, name): (&str, u32, &str),
-        expires: DateTime<Utc>,
-    ) -> String {
+    pub(crate) fn make(&self, base: &str, purpose: Purpose, place: &Place, expires: DateTime<Utc>) -> String {
         let expires = expires.timestamp();
-        let signature = self.mac(purpose, &format!("{task_id}/{run_id}/{name}"), expires);
+        let signature = self.mac(purpose, &place.text(), expires);
         format!(
-            "{base}/artifacts/{task_id}/{run_id}/{}?expires={expires}&signature={}",
-            encode_name(name),
+            "{base}/{}?expires={expires}&signature={}",
+            place.path(),
             URL_SAFE_NO_PAD.encode(signature.finalize().into_bytes())
         )
     }
 
     /// Whether an address was made here for this purpose, and is still good.
-    pub(crate) fn check(
-        &self,
-        purpose: Purpose,
-        (task_id, run_id, name): (&str, u32, &str),
-        (expires, signature): (i64, &str),
-    ) -> bool {
+    pub(crate) fn check(&self, purpose: Purpose, place: &Place, (expires, signature): (i64, &str)) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else {
             return false;
         };
-        self.mac(purpose, &format!("{task_id}/{run_id}/{name}"), expires)
+        self.mac(purpose, &place.text(), expires)
             .verify_slice(&signature)
             .is_ok()
             && clock::now().timestamp() <= expires

@@ -1,4 +1,4 @@
-//! The bytes of artifacts: put and read at addresses that the queue has signed, as with S3.
+//! The bytes of artifacts and of objects: put and read at addresses that the queue has signed, as with S3.
 
 use std::sync::Arc;
 
@@ -10,15 +10,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::App;
 use crate::{
     artifact::Details,
-    content::{Purpose, ReceiveError},
+    content::{Hashing, Place, Purpose, ReceiveError},
     error::{ApiError, Failure},
-    store::StoredContent,
+    objects,
+    store::{Agreed, StoredBytes, StoredContent},
 };
 
 mod range;
@@ -31,37 +33,25 @@ const MAX_PUT: u64 = 5 << 30;
 const PIECE: usize = 128 << 10;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/artifacts/{taskId}/{runId}/{*name}", get(read).put(put))
-}
-
-/// Which artifact an address is for.
-struct Target {
-    task_id: String,
-    run_id: u32,
-    name: String,
+    Router::new()
+        .route("/artifacts/{taskId}/{runId}/{*name}", get(read).put(put))
+        .route("/objects/{*name}", get(read).put(put))
 }
 
 /// What is to be read, and how much of it.
 struct Wanted {
     method: Method,
     range: Option<HeaderValue>,
-    target: Target,
+    place: Place,
 }
 
-impl Target {
-    fn parts(&self) -> (&str, u32, &str) {
-        (&self.task_id, self.run_id, &self.name)
-    }
-}
-
-/// The target of an address that is good for this.
-fn target(app: &App, purpose: Purpose, params: &RawPathParams, request: &Request) -> Result<Target, Refusal> {
+/// The place of an address that is good for this.
+fn place(app: &App, purpose: Purpose, params: &RawPathParams, request: &Request) -> Result<Place, Refusal> {
     let param = |wanted: &str| {
         params
             .iter()
             .find(|(name, _)| *name == wanted)
             .map(|(_, value)| value.to_owned())
-            .unwrap_or_default()
     };
     let (mut expires, mut signature) = (0, String::new());
     for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
@@ -71,16 +61,19 @@ fn target(app: &App, purpose: Purpose, params: &RawPathParams, request: &Request
             _ => {}
         }
     }
-    let target = Target {
-        task_id: param("taskId"),
-        run_id: param("runId").parse().unwrap_or(u32::MAX),
-        name: param("name"),
+    let name = param("name").unwrap_or_default();
+    let place = match param("taskId") {
+        Some(task_id) => Place::Artifact {
+            task_id,
+            run_id: param("runId")
+                .and_then(|run_id| run_id.parse().ok())
+                .unwrap_or(u32::MAX),
+            name,
+        },
+        None => Place::Object { name },
     };
-    if app
-        .addresses
-        .check(purpose, target.parts(), (expires, &signature))
-    {
-        Ok(target)
+    if app.addresses.check(purpose, &place, (expires, &signature)) {
+        Ok(place)
     } else {
         Err(Refusal::new(StatusCode::FORBIDDEN, "AccessDenied"))
     }
@@ -142,7 +135,7 @@ async fn put(State(app): State<Arc<App>>, params: RawPathParams, request: Reques
 }
 
 async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<Response, Refusal> {
-    let target = target(app, Purpose::Put, params, &request)?;
+    let place = place(app, Purpose::Put, params, &request)?;
     let length = text(request.headers(), header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<u64>().ok())
         .ok_or_else(|| Refusal::new(StatusCode::LENGTH_REQUIRED, "MissingContentLength"))?;
@@ -151,17 +144,23 @@ async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<
     }
     let content_type = text(request.headers(), header::CONTENT_TYPE);
     let content_encoding = text(request.headers(), header::CONTENT_ENCODING);
-    let received = app
-        .content
-        .receive(request.into_body().into_data_stream(), length)
-        .await;
-    let file = received.map_err(|error| match error {
-        ReceiveError::Incomplete => Refusal::new(StatusCode::BAD_REQUEST, "IncompleteBody"),
-        ReceiveError::Stalled => Refusal::new(StatusCode::BAD_REQUEST, "RequestTimeout"),
-        ReceiveError::Write(error) => Failure::from(error).into(),
-    })?;
+    let mut hashing = None;
+    if let Place::Object { name } = &place {
+        let agreed = Agreed {
+            content_type: content_type.clone().unwrap_or_default(),
+            content_length: length,
+        };
+        check_agreed(app, name.clone(), agreed).await?;
+        hashing = Some(Hashing::default());
+    }
+    let body = request.into_body().into_data_stream().inspect(|piece| {
+        if let (Some(hashing), Ok(piece)) = (&mut hashing, piece) {
+            hashing.update(piece);
+        }
+    });
+    let file = app.content.receive(body, length).await.map_err(not_received)?;
     let etag = etag(&file);
-    let stored = StoredContent {
+    let content = StoredContent {
         file: file.clone(),
         length,
         content_type,
@@ -169,13 +168,21 @@ async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<
     };
     let saved = app
         .store
-        .run(move |db| {
-            let (task_id, run_id, name) = target.parts();
-            match db.artifact(task_id, run_id, name)? {
-                Some(artifact) if artifact.details == Details::S3 => {
-                    db.save_content(task_id, run_id, name, &stored).map(Some)
+        .run(move |db| match &place {
+            Place::Artifact {
+                task_id,
+                run_id,
+                name,
+            } => {
+                let artifact = db.artifact(task_id, *run_id, name)?;
+                if artifact.is_none_or(|artifact| artifact.details != Details::S3) {
+                    return Ok(None);
                 }
-                _ => Ok(None),
+                db.save_content(task_id, *run_id, name, &content).map(Some)
+            }
+            Place::Object { name } => {
+                let hashes = hashing.unwrap_or_default().finish();
+                objects::received(db, name, StoredBytes { content, hashes })
             }
         })
         .await;
@@ -195,12 +202,33 @@ async fn try_put(app: &App, params: &RawPathParams, request: Request) -> Result<
     }
 }
 
+/// Refuses a PUT of an object that is not as it was agreed: what storages sign of it.
+async fn check_agreed(app: &App, name: String, agreed: Agreed) -> Result<(), Refusal> {
+    let object = app.store.run(move |db| db.object(&name)).await?;
+    match object {
+        Some(object) if object.upload_id.is_some() && object.agreed == Some(agreed) => Ok(()),
+        Some(object) if object.upload_id.is_some() => {
+            Err(Refusal::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch"))
+        }
+        // What is finished never changes.
+        Some(_) | None => Err(Refusal::new(StatusCode::NOT_FOUND, "NoSuchKey")),
+    }
+}
+
+fn not_received(error: ReceiveError) -> Refusal {
+    match error {
+        ReceiveError::Incomplete => Refusal::new(StatusCode::BAD_REQUEST, "IncompleteBody"),
+        ReceiveError::Stalled => Refusal::new(StatusCode::BAD_REQUEST, "RequestTimeout"),
+        ReceiveError::Write(error) => Failure::from(error).into(),
+    }
+}
+
 async fn read(State(app): State<Arc<App>>, params: RawPathParams, request: Request) -> Response {
     let wanted = Wanted {
         method: request.method().clone(),
         range: request.headers().get(header::RANGE).cloned(),
-        target: match target(&app, Purpose::Get, &params, &request) {
-            Ok(target) => target,
+        place: match place(&app, Purpose::Get, &params, &request) {
+            Ok(place) => place,
             Err(refusal) => return refusal.into_response(),
         },
     };
@@ -211,7 +239,7 @@ async fn read(State(app): State<Arc<App>>, params: RawPathParams, request: Reque
 }
 
 async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Refusal> {
-    let (stored, mut file) = open(app, wanted.target).await?;
+    let (stored, mut file) = open(app, wanted.place).await?;
     let range = Range::of(wanted.range.as_ref(), stored.length);
     let (status, from, length) = match range {
         Range::Whole => (StatusCode::OK, 0, stored.length),
@@ -248,18 +276,22 @@ async fn try_read(app: &App, wanted: Wanted) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-/// Opens the bytes of an artifact. Put again in between, they are somewhere else: so it looks twice.
-async fn open(app: &App, target: Target) -> Result<(StoredContent, tokio::fs::File), Refusal> {
-    let target = Arc::new(target);
+/// Opens the bytes of a place. Put again in between, they are somewhere else: so it looks twice.
+async fn open(app: &App, place: Place) -> Result<(StoredContent, tokio::fs::File), Refusal> {
+    let place = Arc::new(place);
     let mut tries = 0;
     loop {
         tries += 1;
-        let wanted = Arc::clone(&target);
+        let wanted = Arc::clone(&place);
         let stored = app
             .store
-            .run(move |db| {
-                let (task_id, run_id, name) = wanted.parts();
-                db.content(task_id, run_id, name)
+            .run(move |db| match &*wanted {
+                Place::Artifact {
+                    task_id,
+                    run_id,
+                    name,
+                } => db.content(task_id, *run_id, name),
+                Place::Object { name } => objects::finished_content(db, name),
             })
             .await
             .map_err(Refusal::from)?

@@ -3,6 +3,7 @@
 mod artifact_content;
 mod artifacts;
 mod groups;
+mod objects;
 mod tasks;
 mod work;
 

@@ -173,16 +173,18 @@ impl Db<'_> {
             + self.expire_index(now, limit)?
             + self.expire_purges(now, limit)?
             + self.expire_secrets(now, limit)?;
-        Ok((artifacts + tasks + others, files))
+        let (objects, of_objects) = self.expire_objects(now, limit)?;
+        files.extend(of_objects);
+        Ok((artifacts + tasks + objects + others, files))
     }
 }
 
 /// SQLite has no unsigned numbers, and no artifact has so many bytes.
-fn signed(length: u64) -> i64 {
+pub(super) fn signed(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-fn unsigned(length: i64) -> u64 {
+pub(super) fn unsigned(length: i64) -> u64 {
     u64::try_from(length).unwrap_or(0)
 }
 

@@ -130,7 +130,7 @@ struct Kept {
 
 fn read_kept(connection: &Connection) -> Result<Kept, Box<dyn std::error::Error + Send + Sync>> {
     let files = connection
-        .prepare("SELECT file FROM contents")?
+        .prepare("SELECT file FROM contents UNION SELECT file FROM objects WHERE file IS NOT NULL")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let last_pending = connection.query_row(

@@ -1,7 +1,12 @@
 //! The tables. Times are milliseconds after 1970.
 
 /// What each version of the tables adds to the one before, from 1 on. The number of the newest is in `PRAGMA user_version`.
-pub(super) const VERSIONS: [&str; 3] = [QUEUE, super::tables::SERVICES, super::tables::WORKERS_AND_OBJECTS];
+pub(super) const VERSIONS: [&str; 4] = [
+    QUEUE,
+    super::tables::SERVICES,
+    super::tables::WORKERS,
+    super::tables::OBJECTS,
+];
 
 /// How the connection behaves: whatever has been acknowledged survives a power cut.
 pub(super) const PRAGMAS: &str = "

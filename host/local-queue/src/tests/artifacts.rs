@@ -293,11 +293,6 @@ async fn artifacts_that_can_not_be_are_refused() {
             .await;
         assert_eq!(reply.refusal(), schema, "{body}");
     }
-    let body = json!({ "storageType": "object", "expires": until, "contentType": "a/b" });
-    let reply = fixture
-        .raw(Some(&claim.credentials), Method::POST, &path, Some(&body))
-        .await;
-    assert_eq!(reply.refusal(), input);
     assert_eq!(
         fixture
             .root()
@@ -308,24 +303,6 @@ async fn artifacts_that_can_not_be_are_refused() {
             .len(),
         1
     );
-}
-
-#[tokio::test]
-async fn finishing_is_for_objects_and_there_are_none() {
-    let fixture = Fixture::start().await;
-    let (claim, worker) = fixture.running().await;
-    let id = &claim.status.task_id;
-    create(&worker, id, "public/a", &missing()).await;
-    let finish = async |name: &str| {
-        let path = format!("task/{id}/runs/0/artifacts/{name}");
-        let body = json!({ "uploadId": slugid::v4() });
-        fixture
-            .raw(Some(&root()), Method::PUT, &path, Some(&body))
-            .await
-            .refusal()
-    };
-    assert_eq!(finish("public/a").await, refused(400, "InputError"));
-    assert_eq!(finish("public/b").await, refused(404, "ResourceNotFound"));
 }
 
 #[tokio::test]

@@ -165,6 +165,9 @@ pub struct ObjectMetadata {
     /// When it may be forgotten.
     #[serde(with = "timestamp")]
     pub expires: DateTime<Utc>,
+    /// As far as the uploader told them.
+    #[serde(default)]
+    pub hashes: Hashes,
 }
 
 /// What the queue says of an artifact whose bytes go to the object service.

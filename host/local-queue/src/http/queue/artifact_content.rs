@@ -11,12 +11,12 @@ use axum::{
 use queue::wire::ArtifactContent;
 use serde_json::json;
 
-use super::artifacts::latest_run;
+use super::{artifacts::latest_run, objects};
 use crate::{
     artifact::{Artifact, Details},
     auth::scopes::Expression,
     clock,
-    content::Purpose,
+    content::{Place, Purpose},
     error::{ApiError, Code, Failure},
     http::{
         App,
@@ -43,14 +43,14 @@ pub(super) fn routes() -> Router<Arc<App>> {
 /// getArtifact: sends the caller there.
 pub(super) async fn get(call: Arc<Call>) -> Answer {
     let found = find(&call, |_, call| Ok(call.run_id())).await?;
-    Ok(redirect(found))
+    Ok(redirect(&call, found))
 }
 
 /// getLatestArtifact.
 pub(super) async fn get_latest(call: Arc<Call>) -> Answer {
     call.authorize_scope(format!("queue:get-artifact:{}", call.param("name")))?;
     let found = find(&call, |db, call| latest_run(db, call.task_id())).await?;
-    Ok(redirect(found))
+    Ok(redirect(&call, found))
 }
 
 async fn content(call: Arc<Call>) -> Answer {
@@ -79,13 +79,22 @@ async fn find(
         .await?;
     Ok(match artifact.details {
         Details::S3 => ArtifactContent::S3 {
-            url: call.app.addresses.make(
-                &call.base,
-                Purpose::Get,
-                (call.task_id(), run_id, &artifact.name),
-                clock::now() + Purpose::Get.lifetime(),
+            url: address(
+                call,
+                &Place::Artifact {
+                    task_id: call.task_id().to_owned(),
+                    run_id,
+                    name: artifact.name,
+                },
             ),
         },
+        Details::Object(_) => {
+            let name = objects::name(call, run_id, &artifact.name);
+            ArtifactContent::Object {
+                credentials: objects::download_credentials(call, &name)?,
+                name,
+            }
+        }
         Details::Reference { url } => ArtifactContent::Reference { url },
         Details::Error { reason, message } => ArtifactContent::Error { reason, message },
         // They have been followed.
@@ -103,6 +112,7 @@ fn follow(db: &Db<'_>, call: &Call, run_id: u32) -> Result<Artifact, Failure> {
         let name = names.last().map(String::as_str).unwrap_or_default();
         let artifact = db
             .artifact(call.task_id(), run_id, name)?
+            .filter(Artifact::is_present)
             .ok_or_else(|| ApiError::not_found("Artifact not found"))?;
         if artifact.expires < clock::now() {
             return Err(Failure::Refused(ApiError::new(
@@ -122,11 +132,18 @@ fn follow(db: &Db<'_>, call: &Call, run_id: u32) -> Result<Artifact, Failure> {
     }
 }
 
-fn redirect(content: ArtifactContent) -> Response {
+/// An address of bytes that are here, good for a while.
+fn address(call: &Call, place: &Place) -> String {
+    let expires = clock::now() + Purpose::Get.lifetime();
+    call.app.addresses.make(&call.base, Purpose::Get, place, expires)
+}
+
+fn redirect(call: &Call, content: ArtifactContent) -> Response {
     let (storage_type, url) = match content {
         ArtifactContent::S3 { url } => ("s3", url),
         ArtifactContent::Reference { url } => ("reference", url),
-        ArtifactContent::Object { name, .. } => ("object", name),
+        // Who may have the artifact may have the object.
+        ArtifactContent::Object { name, .. } => ("object", address(call, &Place::Object { name })),
         ArtifactContent::Error { reason, message } => {
             let body = Json(json!({ "reason": reason, "message": message }));
             return (StatusCode::FAILED_DEPENDENCY, [(STORAGE_TYPE, "error")], body).into_response();

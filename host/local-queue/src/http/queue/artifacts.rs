@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, response::IntoResponse as _, routing::MethodFilter};
-use queue::wire::{CreateArtifactRequest, CreateArtifactResponse, ListArtifactsResponse};
+use axum::{Json, Router, http::StatusCode, response::IntoResponse as _, routing::MethodFilter};
+use queue::wire::{CreateArtifactRequest, CreateArtifactResponse, ListArtifactsResponse, ObjectUpload};
 use serde_json::Value;
 
-use super::artifact_content::{get, get_latest};
+use super::{
+    artifact_content::{get, get_latest},
+    objects,
+};
 use crate::{
     artifact::{Artifact, Details},
     clock,
-    content::Purpose,
+    content::{Place, Purpose},
     error::{ApiError, Failure},
     http::{
         App,
         call::{Answer, Call, call, paged},
         pages::{self, Page},
     },
+    ids,
     store::Db,
-    task,
+    task::{self, Fields},
 };
 
 /// The longest content type and error message, in characters.
@@ -67,20 +71,31 @@ async fn create(call: Arc<Call>) -> Answer {
         .store
         .run(move |db| keep(db, &in_store, artifact))
         .await?;
+    let (artifact, project_id) = artifact;
     let answer = match &artifact.details {
         Details::S3 => {
             let expires = clock::now() + Purpose::Put.lifetime();
-            let put_url = call.app.addresses.make(
-                &call.base,
-                Purpose::Put,
-                (call.task_id(), call.run_id(), &artifact.name),
-                expires,
-            );
+            let place = Place::Artifact {
+                task_id: call.task_id().to_owned(),
+                run_id: call.run_id(),
+                name: artifact.name,
+            };
+            let put_url = call.app.addresses.make(&call.base, Purpose::Put, &place, expires);
             CreateArtifactResponse::S3 {
                 put_url,
                 expires,
                 content_type: artifact.content_type,
             }
+        }
+        Details::Object(object) => {
+            let name = objects::name(&call, call.run_id(), &artifact.name);
+            CreateArtifactResponse::Object(ObjectUpload {
+                credentials: objects::upload_credentials(&call, &project_id, &name)?,
+                name,
+                upload_id: object.upload_id.clone(),
+                project_id,
+                expires: artifact.expires,
+            })
         }
         Details::Reference { .. } => CreateArtifactResponse::Reference,
         Details::Link { .. } => CreateArtifactResponse::Link,
@@ -91,11 +106,6 @@ async fn create(call: Arc<Call>) -> Answer {
 
 /// What the schema says of the request.
 fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
-    if input.get("storageType").and_then(Value::as_str) == Some("object") {
-        return Err(ApiError::input(
-            "This queue has no object service; create the artifact with storageType `s3`",
-        ));
-    }
     let wrong = |error: String| task::schema_error(&[error]);
     let request: CreateArtifactRequest =
         serde_json::from_value(input.clone()).map_err(|error| wrong(format!("data: {error}")))?;
@@ -116,6 +126,10 @@ fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
         CreateArtifactRequest::S3 {
             content_length: Some(length),
             ..
+        }
+        | CreateArtifactRequest::Object {
+            content_length: Some(length),
+            ..
         } if *length > MAX_LENGTH => Err(wrong("data.contentLength is too large".to_owned())),
         CreateArtifactRequest::Reference { url, .. } if url::Url::parse(url).is_err() => {
             Err(wrong("data.url must match format \"uri\"".to_owned()))
@@ -131,8 +145,8 @@ fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
     }
 }
 
-/// Keeps an artifact, if the rules allow it.
-fn keep(db: &Db<'_>, call: &Call, artifact: Artifact) -> Result<Artifact, Failure> {
+/// Keeps an artifact, if the rules allow it. Answers it, and the task's projectId.
+fn keep(db: &Db<'_>, call: &Call, artifact: Artifact) -> Result<(Artifact, String), Failure> {
     let (task_id, run_id) = (call.task_id(), call.run_id());
     let task = db
         .task(task_id)?
@@ -150,26 +164,25 @@ fn keep(db: &Db<'_>, call: &Call, artifact: Artifact) -> Result<Artifact, Failur
         None => artifact,
     };
     db.save_artifact(task_id, run_id, &artifact)?;
-    Ok(artifact)
+    Ok((artifact, task.definition.project_id))
 }
 
-/// Only artifacts of the object service are finished, and there are none here.
+/// finishArtifact: the bytes are with the object service. Asking again does no harm.
 async fn finish(call: Arc<Call>) -> Answer {
+    let mut fields = Fields::of_body(call.input()?, &["uploadId"])?;
+    let upload_id = fields.required("uploadId", "a slugid", ids::is_slugid);
+    fields.check()?;
     call.authorize_scope(format!(
         "queue:create-artifact:{}/{}",
         call.task_id(),
         call.run_id()
     ))?;
     let in_store = Arc::clone(&call);
-    let found = call
-        .app
+    call.app
         .store
-        .run(move |db| db.artifact(in_store.task_id(), in_store.run_id(), in_store.param("name")))
+        .run(move |db| objects::finish(db, &in_store, &upload_id))
         .await?;
-    Err(match found {
-        Some(_) => ApiError::input("Only object artifacts can be finished"),
-        None => ApiError::not_found("Artifact not found"),
-    })
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn list(call: Arc<Call>) -> Answer {
@@ -243,7 +256,9 @@ async fn describe(call: Arc<Call>, run: fn(&Db<'_>, &Call) -> Result<u32, Failur
             db.artifact(in_store.task_id(), run_id, in_store.param("name"))
         })
         .await?;
-    let artifact = artifact.ok_or_else(|| ApiError::not_found("Artifact not found"))?;
+    let artifact = artifact
+        .filter(Artifact::is_present)
+        .ok_or_else(|| ApiError::not_found("Artifact not found"))?;
     Ok(Json(artifact.listed()).into_response())
 }
 
