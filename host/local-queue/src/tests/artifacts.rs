@@ -8,7 +8,7 @@ use queue::{
 use reqwest::Method;
 use serde_json::json;
 
-use super::kit::{Fixture, QUEUE, definition, expires, in_time, limited, refusal, refused, root};
+use super::kit::{Fixture, QUEUE, definition, expires, in_time, limited, refusal, refused};
 use crate::clock;
 
 pub(super) fn s3(content_type: &str, expires: DateTime<Utc>) -> CreateArtifactRequest {
