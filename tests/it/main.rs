@@ -15,11 +15,17 @@ mod artifacts;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod claiming;
+#[cfg(test)]
 mod claims;
+#[cfg(test)]
+mod clocks;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod config;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
@@ -28,6 +34,10 @@ mod embedded_queue;
 mod environment;
 #[cfg(test)]
 mod exit_status;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod generic_worker;
 #[cfg(test)]
 mod hooks;
 #[cfg(test)]
@@ -45,8 +55,12 @@ mod plugin_directory;
 #[cfg(test)]
 mod plugins_gone_wrong;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod resolutions;
 #[cfg(test)]
 mod run_task;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod worker_runner;

@@ -11,6 +11,9 @@ mod sign;
 
 pub mod wire;
 
+#[cfg(test)]
+mod properties;
+
 pub use credentials::CredentialsHandle;
 pub use deployment::{ClientOptions, Deployment, NewDeploymentError, http_client};
 pub use error::{CallError, CallErrorKind};

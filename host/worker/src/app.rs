@@ -10,16 +10,17 @@ use engine_mock::MockEngine;
 use engine_native::{NativeEngine, TaskProcessCommand, task_process_main};
 use local_queue::LocalQueue;
 use plugin_host::{HostOptions, PluginHost, ports::WorkerInfo};
-use queue::{CredentialsHandle, Deployment, Queue, wire};
+use queue::{CredentialsHandle, Deployment};
 use serde_json::Value;
 use services::{LiveLogOptions, LiveLogServer, TemporaryFolder, TemporaryStorage};
 
 use crate::{
     cli,
-    config::{Config, EngineName, LiveLogConfig, NativeConfig, Source},
+    config::{Config, EngineName, LiveLogConfig, NativeConfig, Period},
     credentials_file,
     launch::{Launcher, LauncherParts},
-    root::{EmbeddedOptions, EmbeddedQueue, Root, WorkOptions},
+    ports::{ArtifactStorage, UploadSlots},
+    root::{Access, EmbeddedOptions, EmbeddedQueue, ManagedWorker, Root, WorkOptions},
     status_poll::StatusPoll,
     stop::StopHandle,
     worker::{WorkSettings, Worker},
@@ -43,43 +44,32 @@ struct App;
 #[async_trait]
 impl Root for App {
     async fn work(&self, config: Config, options: WorkOptions, stop: StopHandle) -> anyhow::Result<()> {
-        let source = config.taskcluster.source().context("the config names no queue")?;
-        match source {
-            Source::Deployment {
-                root_url,
-                credentials,
-            } => {
-                work_for(
-                    &config,
-                    &Endpoint {
-                        root_url,
-                        credentials,
-                    },
-                    options,
-                    stop,
-                )
-                .await
-            }
-            Source::Embedded(embedded) => {
-                let client = credentials_file::load_or_create(&embedded.directory)?;
-                let queue = self
-                    .embedded_queue(EmbeddedOptions {
-                        directory: embedded.directory,
-                        listen: embedded.listen,
-                        claim_timeout: embedded.claim_timeout.duration(),
-                        client: client.clone(),
-                    })
-                    .await?;
-                let endpoint = Endpoint {
-                    root_url: queue.root_url(),
-                    credentials: client,
-                };
-                tracing::info!(root_url = endpoint.root_url, "the embedded queue listens");
-                let worked = work_for(&config, &endpoint, options, stop).await;
-                queue.shutdown().await;
-                worked
-            }
+        if let Some(access) = options.access.clone() {
+            return work_for(&config, &access, options, stop).await;
         }
+        let embedded = config
+            .taskcluster
+            .embedded
+            .clone()
+            .context("a worker without access to a deployment, and without a queue of its own")?;
+        let client = credentials_file::load_or_create(&embedded.directory)?;
+        let queue = self
+            .embedded_queue(EmbeddedOptions {
+                directory: embedded.directory,
+                listen: embedded.listen,
+                claim_timeout: embedded.claim_timeout.duration(),
+                client: client.clone(),
+            })
+            .await?;
+        let access = Access {
+            root_url: queue.root_url(),
+            credentials: CredentialsHandle::new(client),
+            manager: None,
+        };
+        tracing::info!(root_url = access.root_url, "the embedded queue listens");
+        let worked = work_for(&config, &access, options, stop).await;
+        queue.shutdown().await;
+        worked
     }
 
     async fn embedded_queue(&self, options: EmbeddedOptions) -> anyhow::Result<Box<dyn EmbeddedQueue>> {
@@ -116,16 +106,10 @@ impl EmbeddedQueue for LocalQueue {
     }
 }
 
-/// Where tasks are claimed, and as whom.
-struct Endpoint {
-    root_url: String,
-    credentials: wire::Credentials,
-}
-
 /// What a worker stands on, in the order in which it was started.
 struct Foundation {
     http: reqwest::Client,
-    queue: Queue,
+    deployment: Deployment,
     storage: TemporaryStorage,
     scratch: TemporaryFolder,
     engine: Arc<dyn Engine>,
@@ -134,19 +118,19 @@ struct Foundation {
 /// A worker, from its first file to its last.
 async fn work_for(
     config: &Config,
-    endpoint: &Endpoint,
+    access: &Access,
     options: WorkOptions,
     stop: StopHandle,
 ) -> anyhow::Result<()> {
-    let foundation = Foundation::lay(config, endpoint).await?;
-    let worked = with_live_log(config, endpoint, options, stop, &foundation).await;
+    let foundation = Foundation::lay(config, access).await?;
+    let worked = with_live_log(config, access, options, stop, &foundation).await;
     foundation.clear().await;
     worked
 }
 
 async fn with_live_log(
     config: &Config,
-    endpoint: &Endpoint,
+    access: &Access,
     options: WorkOptions,
     stop: StopHandle,
     foundation: &Foundation,
@@ -155,7 +139,7 @@ async fn with_live_log(
         Some(options) => Some(Arc::new(LiveLogServer::start(options).await?)),
         None => None,
     };
-    let worked = with_plugins(config, endpoint, options, stop, foundation, live_log.clone()).await;
+    let worked = with_plugins(config, access, options, stop, foundation, live_log.clone()).await;
     if let Some(live_log) = live_log {
         live_log.shutdown().await;
     }
@@ -164,13 +148,13 @@ async fn with_live_log(
 
 async fn with_plugins(
     config: &Config,
-    endpoint: &Endpoint,
+    access: &Access,
     options: WorkOptions,
     stop: StopHandle,
     foundation: &Foundation,
     live_log: Option<Arc<LiveLogServer>>,
 ) -> anyhow::Result<()> {
-    let worker = worker_info(config, endpoint);
+    let worker = worker_info(config, access);
     let plugins = PluginHost::open(HostOptions {
         config: config.plugin_host(&options.plugin_directory),
         worker: worker.clone(),
@@ -181,14 +165,14 @@ async fn with_plugins(
     })
     .await?;
     let plugins = Arc::new(plugins);
-    let status_poll = StatusPoll::begin(foundation.queue.clone(), config.queue.status_interval.duration());
+    let queue = foundation.deployment.queue();
+    let status_poll = StatusPoll::begin(queue.clone(), config.queue.status_interval.duration());
     let launcher = Launcher::new(LauncherParts {
-        queue: foundation.queue.clone(),
-        http: foundation.http.clone(),
+        deployment: foundation.deployment.clone(),
+        artifacts: Arc::new(artifact_storage(config, foundation)),
         engine: foundation.engine.clone(),
         plugins: plugins.clone(),
         storage: foundation.storage.clone(),
-        scratch: foundation.scratch.path().to_owned(),
         live_log,
         max_log_bytes: config.worker.max_log_bytes,
         worker: Arc::new(worker),
@@ -199,10 +183,16 @@ async fn with_plugins(
     .await;
     let worked = match launcher {
         Ok(launcher) => {
-            let queue = foundation.queue.clone();
-            Worker::new(work_settings(config), queue, launcher, plugins.clone(), stop)
-                .work()
-                .await;
+            launcher.ready();
+            Worker::new(
+                work_settings(config, access.manager.clone()),
+                queue,
+                launcher,
+                plugins.clone(),
+                stop,
+            )
+            .work()
+            .await;
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -214,16 +204,14 @@ async fn with_plugins(
 
 impl Foundation {
     /// Takes the worker's directory into use, removes what a killed predecessor left there, and makes the engine.
-    async fn lay(config: &Config, endpoint: &Endpoint) -> anyhow::Result<Self> {
+    async fn lay(config: &Config, access: &Access) -> anyhow::Result<Self> {
         let http = queue::http_client()?;
-        let credentials = CredentialsHandle::new(endpoint.credentials.clone());
         let deployment = Deployment::new(
             http.clone(),
-            &endpoint.root_url,
-            credentials,
+            &access.root_url,
+            access.credentials.clone(),
             (&config.queue).into(),
         )?;
-        let queue = deployment.queue();
         let directory = config.worker.directory.clone();
         let (engine, settings) = (config.engine, config.engines.native.clone());
         // Leftovers may be large, and their processes slow to end.
@@ -233,7 +221,7 @@ impl Foundation {
             let engine = engine_for(engine, settings, &directory)?;
             Ok(Self {
                 http,
-                queue,
+                deployment,
                 storage,
                 scratch,
                 engine,
@@ -270,6 +258,18 @@ fn engine_for(name: EngineName, native: NativeConfig, directory: &Path) -> anyho
     })
 }
 
+fn artifact_storage(config: &Config, foundation: &Foundation) -> ArtifactStorage {
+    let artifacts = &config.artifacts;
+    ArtifactStorage {
+        storage_type: artifacts.storage_type,
+        objects: foundation.deployment.objects(),
+        http: foundation.http.clone(),
+        scratch: foundation.scratch.path().to_owned(),
+        slots: UploadSlots::new(artifacts.concurrency, artifacts.concurrent_bytes),
+        stall: artifacts.stall_timeout.duration(),
+    }
+}
+
 fn live_log_options(config: &LiveLogConfig) -> Option<LiveLogOptions> {
     config.enabled.then(|| LiveLogOptions {
         listen: config.listen,
@@ -277,9 +277,9 @@ fn live_log_options(config: &LiveLogConfig) -> Option<LiveLogOptions> {
     })
 }
 
-fn worker_info(config: &Config, endpoint: &Endpoint) -> WorkerInfo {
+fn worker_info(config: &Config, access: &Access) -> WorkerInfo {
     WorkerInfo {
-        root_url: endpoint.root_url.clone(),
+        root_url: access.root_url.clone(),
         task_queue_id: config.worker.task_queue_id.clone(),
         worker_group: config.worker.worker_group.clone(),
         worker_id: config.worker.worker_id.clone(),
@@ -288,7 +288,7 @@ fn worker_info(config: &Config, endpoint: &Endpoint) -> WorkerInfo {
     }
 }
 
-fn work_settings(config: &Config) -> WorkSettings {
+fn work_settings(config: &Config, managed: Option<ManagedWorker>) -> WorkSettings {
     WorkSettings {
         task_queue_id: config.worker.task_queue_id.clone(),
         worker_group: config.worker.worker_group.clone(),
@@ -296,5 +296,7 @@ fn work_settings(config: &Config) -> WorkSettings {
         concurrency: config.worker.concurrency,
         task_limit: config.worker.task_limit,
         tick: config.worker.tick.duration(),
+        idle_timeout: config.worker.idle_timeout.map(Period::duration),
+        managed,
     }
 }

@@ -11,10 +11,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{config::ConfigError, exit::Exit, located::LocatedError, root::Root};
 
+mod config;
 mod logging;
 mod places;
 mod plugin;
 mod queue;
+mod run;
 mod run_task;
 mod schema;
 mod work;
@@ -51,11 +53,17 @@ enum Command {
         /// The config, in YAML or JSON
         config: PathBuf,
     },
+    /// Work in generic-worker's place: with its config, its exit statuses, and under worker-runner
+    #[command(after_help = run::EXIT_STATUS)]
+    Run(run::RunArgs),
     /// Run one task here, through an embedded queue
     #[command(after_help = run_task::EXIT_STATUS)]
     RunTask(run_task::RunTaskArgs),
     /// Run the embedded queue alone
     Queue(queue::QueueArgs),
+    /// Look at configs
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Look at plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -79,8 +87,10 @@ pub(crate) fn main(root: &dyn Root) -> ExitCode {
         return plugin_host::compile::child_main();
     }
     let cli = Cli::parse();
-    logging::start(cli.log_format, cli.command.quiet());
-    let outcome = start().and_then(|runtime| runtime.block_on(cli.command.run(root)));
+    if let Some(quiet) = cli.command.quiet() {
+        logging::start(cli.log_format, quiet);
+    }
+    let outcome = start().and_then(|runtime| runtime.block_on(cli.command.run(root, cli.log_format)));
     match outcome {
         Ok(exit) => exit,
         Err(Failure { exit, error }) => {
@@ -102,21 +112,24 @@ fn start() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 impl Command {
-    async fn run(self, root: &dyn Root) -> Outcome {
+    async fn run(self, root: &dyn Root, log_format: LogFormat) -> Outcome {
         match self {
             Self::Work { config } => work::run(root, &config).await,
+            Self::Run(args) => run::run(root, &args, log_format).await,
             Self::RunTask(args) => run_task::run(root, args).await,
             Self::Queue(args) => queue::run(root, args).await,
+            Self::Config(command) => config::run(command).await,
             Self::Plugin(command) => plugin::run(command).await,
             Self::Schema(command) => schema::run(root, command).await,
         }
     }
 
-    /// Whether only warnings are wanted in the log: the command has an output of its own.
-    fn quiet(&self) -> logging::Quiet {
+    /// Whether only warnings are wanted in the log: the command has an output of its own. None: it starts the log itself.
+    fn quiet(&self) -> Option<logging::Quiet> {
         match self {
-            Self::Work { .. } | Self::Queue(_) => logging::Quiet::No,
-            Self::RunTask(_) | Self::Plugin(_) | Self::Schema(_) => logging::Quiet::Yes,
+            Self::Run(_) => None,
+            Self::Work { .. } | Self::Queue(_) => Some(logging::Quiet::No),
+            Self::RunTask(_) | Self::Config(_) | Self::Plugin(_) | Self::Schema(_) => Some(logging::Quiet::Yes),
         }
     }
 }

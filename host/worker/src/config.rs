@@ -8,21 +8,38 @@ use std::{
 };
 
 use plugin_host::{HostConfig, Limits, PluginConfig};
-use queue::wire;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod built_in;
+mod check;
+mod draft;
+mod layers;
 mod load;
+mod origins;
 mod outside;
+mod secrets;
+mod show;
+mod taskcluster;
 mod values;
 
-pub(crate) use load::{ConfigError, load, schema};
+pub(crate) use built_in::plugins_in;
+pub(crate) use check::{keys, schema};
+pub(crate) use draft::{Draft, Identity};
+pub(crate) use layers::ours;
+pub(crate) use load::{ConfigError, load, load_without_secrets};
+pub(crate) use origins::Layer;
+pub(crate) use secrets::{NoSecret, Secrets};
+pub(crate) use show::Shown;
+pub(crate) use taskcluster::{
+    EmbeddedConfig, TaskclusterConfig, WorkerManagerConfig, default_claim_timeout,
+};
 pub(crate) use values::{NotAPeriod, Period, Secret};
 
 /// The config of one worker. Any value may also come from elsewhere: `{$env: NAME}` is an environment variable
-/// (`type: string, number, bool, json` or `list`; `default:` where it may be unset), `{$file: PATH}` the content of a file.
-/// Paths are relative to the config's own folder.
+/// (`type: string, number, bool, json` or `list`; `default:` where it may be unset), `{$file: PATH}` the content of a file,
+/// `{$secret: NAME, key: MEMBER}` a member of a secret of the deployment's secrets service. Paths are relative to the config's
+/// own folder.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "taskcluster-worker config")]
@@ -59,49 +76,6 @@ pub(crate) struct Config {
     pub(crate) artifacts: ArtifactsConfig,
 }
 
-/// The queue: of a Taskcluster deployment (`rootUrl` and `credentials`), or embedded in the worker (`embedded`).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct TaskclusterConfig {
-    /// The root URL of a deployment, such as `https://tc.example.com`.
-    #[serde(default)]
-    #[schemars(regex(pattern = "^https?://[^/?#]+(/[^?#]*)?$"))]
-    pub(crate) root_url: Option<String>,
-    /// Credentials with the scopes `queue:claim-work:<taskQueueId>` and `queue:worker-id:<workerGroup>/<workerId>`.
-    #[serde(default)]
-    pub(crate) credentials: Option<CredentialsConfig>,
-    /// A queue inside the worker, with the same API, for one machine.
-    #[serde(default)]
-    pub(crate) embedded: Option<EmbeddedConfig>,
-}
-
-/// Taskcluster credentials.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct CredentialsConfig {
-    /// The name of the client.
-    pub(crate) client_id: String,
-    /// The secret. Keep it out of the config: `{$env: TASKCLUSTER_ACCESS_TOKEN}` or `{$file: …}`.
-    pub(crate) access_token: Secret,
-    /// Of temporary credentials: a JSON document as a string.
-    #[serde(default)]
-    pub(crate) certificate: Option<Secret>,
-}
-
-/// The embedded queue.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EmbeddedConfig {
-    /// Where it keeps tasks and artifacts; created if it is missing. Credentials for it are in `credentials.json` there.
-    pub(crate) directory: PathBuf,
-    /// Where it listens. Port 0 is any that is free.
-    #[serde(default = "default_queue_listen")]
-    pub(crate) listen: SocketAddr,
-    /// How long a claim lasts before it must be renewed. Runs whose claims are not renewed are tried again.
-    #[serde(default = "default_claim_timeout")]
-    pub(crate) claim_timeout: Period,
-}
-
 /// The worker itself.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -135,7 +109,8 @@ pub(crate) struct WorkerConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) task_limit: Option<u64>,
-    /// How long the worker may have nothing to do before it ends. Without it there is no end.
+    /// How long the worker may have nothing to do before it ends. Without it there is no end. One that worker-manager knows
+    /// stays where worker-manager has decided that it is wanted.
     #[serde(default)]
     pub(crate) idle_timeout: Option<Period>,
     /// What tasks and plugins may know of the machine: `location`, `instanceType`, `region`, …
@@ -144,7 +119,7 @@ pub(crate) struct WorkerConfig {
 }
 
 /// The name of an engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum EngineName {
     /// A task is a tree of processes on this machine.
@@ -231,7 +206,7 @@ pub(crate) struct ArtifactsConfig {
 }
 
 /// Where the bytes of artifacts are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum StorageType {
     /// In a bucket of the queue's.
@@ -239,57 +214,6 @@ pub(crate) enum StorageType {
     S3,
     /// By the object service.
     Object,
-}
-
-/// Where tasks are claimed.
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
-    /// From a Taskcluster deployment.
-    Deployment {
-        /// Its root URL, without a slash at the end.
-        root_url: String,
-        /// The worker's own.
-        credentials: wire::Credentials,
-    },
-    /// From the embedded queue.
-    Embedded(EmbeddedConfig),
-}
-
-impl TaskclusterConfig {
-    /// One of the two; which it is has been checked when the config was read.
-    pub(crate) fn source(&self) -> Option<Source> {
-        match (&self.embedded, &self.root_url, &self.credentials) {
-            (Some(embedded), None, None) => Some(Source::Embedded(embedded.clone())),
-            (None, Some(root_url), Some(credentials)) => Some(Source::Deployment {
-                root_url: root_url.trim_end_matches('/').to_owned(),
-                credentials: credentials.into(),
-            }),
-            _ => None,
-        }
-    }
-}
-
-impl From<&CredentialsConfig> for wire::Credentials {
-    fn from(config: &CredentialsConfig) -> Self {
-        Self {
-            client_id: config.client_id.clone(),
-            access_token: config.access_token.expose().to_owned(),
-            certificate: config
-                .certificate
-                .as_ref()
-                .map(|certificate| certificate.expose().to_owned()),
-        }
-    }
-}
-
-impl From<&wire::Credentials> for CredentialsConfig {
-    fn from(credentials: &wire::Credentials) -> Self {
-        Self {
-            client_id: credentials.client_id.clone(),
-            access_token: Secret::new(credentials.access_token.clone()),
-            certificate: credentials.certificate.clone().map(Secret::new),
-        }
-    }
 }
 
 impl Config {
@@ -401,15 +325,6 @@ impl From<&QueueConfig> for queue::ClientOptions {
             claim_timeout: config.claim_timeout.duration(),
         }
     }
-}
-
-fn default_queue_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8042))
-}
-
-/// As in Taskcluster.
-pub(crate) fn default_claim_timeout() -> Period {
-    Period::seconds(1200)
 }
 
 fn default_worker_group() -> String {

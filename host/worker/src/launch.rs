@@ -3,7 +3,6 @@
 use std::{
     error::Error,
     panic::AssertUnwindSafe,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,23 +12,27 @@ use plugin_host::{
     PluginHost, PluginSet,
     ports::{RunPorts, TaskInfo, WorkerInfo},
 };
-use queue::{Queue, wire};
+use queue::{Deployment, wire};
 use services::{LiveLogServer, StorageError, TaskLog, TemporaryStorage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     observe::RunObserver,
     payload::{MergeError, PayloadSchema},
-    ports::{QueueArtifacts, RunLog},
+    ports::{ArtifactStorage, QueueArtifacts, RunLog},
     status_poll::Watched,
     stop::StopHandle,
     task::{
         journal::Trouble,
         lease::Lease,
         resolution::{Exception, Resolution},
-        run::{Capacity, RunOutcome, RunParts, RunPayload, panic_message, run},
+        run::{Capacity, RunOutcome, RunParts, RunPayload, Unfit, panic_message, run},
     },
 };
+
+mod scopes;
+
+use scopes::{NotExpanded, Scopes};
 
 /// Everything that runs have in common. Clones share it.
 #[derive(Clone, Debug)]
@@ -55,17 +58,15 @@ struct Current {
 #[derive(Debug)]
 pub(crate) struct LauncherParts {
     /// With the worker's own credentials.
-    pub(crate) queue: Queue,
-    /// For uploads.
-    pub(crate) http: reqwest::Client,
+    pub(crate) deployment: Deployment,
+    /// Where artifacts go.
+    pub(crate) artifacts: Arc<ArtifactStorage>,
     /// Makes the sandboxes.
     pub(crate) engine: Arc<dyn Engine>,
     /// Loads the plugins.
     pub(crate) plugins: Arc<PluginHost>,
     /// Has the files of the runs' logs.
     pub(crate) storage: TemporaryStorage,
-    /// A folder for what is compressed before it is uploaded.
-    pub(crate) scratch: PathBuf,
     /// Serves logs while they are written; none where the config turns it off.
     pub(crate) live_log: Option<Arc<LiveLogServer>>,
     /// The most that a log may hold, in bytes.
@@ -96,11 +97,17 @@ impl Launcher {
         Ok(Self(Arc::new(Shared { parts, current })))
     }
 
+    /// Says that everything is there, and the first claim comes next.
+    pub(crate) fn ready(&self) {
+        self.0.parts.observer.ready();
+    }
+
     /// Runs a claimed task to its end. The lease begins before anything else, when this is called. A claim that arrives while
     /// the worker stops is not begun in earnest: its run is aborted at once, and the queue gives it to another worker.
     pub(crate) fn launch(&self, claim: wire::TaskClaim) -> impl Future<Output = RunOutcome> + Send + 'static {
         let watched = &self.0.parts.watched;
-        let lease = Arc::new(Lease::begin(&claim, &self.0.parts.queue, watched.renew_within()));
+        let queue = self.0.parts.deployment.queue();
+        let lease = Arc::new(Lease::begin(&claim, &queue, watched.renew_within()));
         watched.add(&lease);
         let shared = self.0.clone();
         async move {
@@ -108,6 +115,7 @@ impl Launcher {
                 task_id: claim.status.task_id.clone(),
                 run_id: claim.run_id,
             };
+            shared.parts.observer.claimed(&key, claim.task.created);
             match AssertUnwindSafe(shared.prepare(&key, claim, &lease))
                 .catch_unwind()
                 .await
@@ -170,9 +178,33 @@ impl Shared {
         } else {
             self.parts.stop.clone()
         };
-        let current = self.take_up_plugins().await;
         let log = self.open_log(key).await?;
-        Ok(self.assemble(&current, claim, lease, log, stop))
+        let scopes = self.expand_scopes(&claim, lease, &stop).await;
+        let current = self.take_up_plugins().await;
+        let begun = Begun {
+            current,
+            log,
+            scopes,
+            stop,
+        };
+        Ok(self.assemble(begun, claim, lease))
+    }
+
+    /// What the scopes of a claimed task amount to. They do not matter any more where the run ends meanwhile.
+    async fn expand_scopes(
+        &self,
+        claim: &wire::TaskClaim,
+        lease: &Lease,
+        stop: &StopHandle,
+    ) -> Result<Scopes, NotExpanded> {
+        let auth = self.parts.deployment.auth();
+        tokio::select! {
+            biased;
+            () = stop.now_requested() => {}
+            _ = lease.lost() => {}
+            expanded = scopes::expand(&auth, &claim.task.scopes) => return expanded,
+        }
+        Ok(Scopes::plain(&claim.task.scopes))
     }
 
     /// A new log, in a file of its own.
@@ -182,31 +214,39 @@ impl Shared {
         Ok(Arc::new(TaskLog::new(file, self.parts.max_log_bytes)))
     }
 
-    fn assemble(
-        &self,
-        current: &Current,
-        claim: wire::TaskClaim,
-        lease: &Arc<Lease>,
-        log: Arc<TaskLog>,
-        stop: StopHandle,
-    ) -> RunParts {
+    fn assemble(&self, begun: Begun, claim: wire::TaskClaim, lease: &Arc<Lease>) -> RunParts {
         let parts = &self.parts;
+        let Begun {
+            current,
+            log,
+            scopes,
+            stop,
+        } = begun;
         let live = parts
             .live_log
             .as_ref()
             .map(|server| server.register(log.reader()));
         let abort_hooks = CancellationToken::new();
+        let run_log = Arc::new(RunLog::new(log.clone(), live));
         let artifacts = QueueArtifacts::new(
-            lease.key().clone(),
+            lease,
             claim.task.expires,
-            lease.queue().clone(),
-            parts.http.clone(),
-            parts.scratch.clone(),
+            parts.artifacts.clone(),
+            run_log.clone(),
+            abort_hooks.clone(),
         );
+        let mut task = task_info(&claim);
+        let (warning, unavailable) = match scopes {
+            Ok(Scopes { scopes, warning }) => {
+                task.scopes = scopes;
+                (warning, None)
+            }
+            Err(error) => (None, Some(Unfit::unavailable(error.to_string()))),
+        };
         let plugins = current.plugins.new_run(RunPorts {
-            task: task_info(&claim),
+            task,
             definition: Arc::new(serde_json::to_value(&claim.task).unwrap_or_default()),
-            log: Arc::new(RunLog::new(log.clone(), live)),
+            log: run_log,
             artifacts: Arc::new(artifacts),
             abort: abort_hooks.clone(),
         });
@@ -219,14 +259,26 @@ impl Shared {
             abort_hooks,
             log,
             payload: RunPayload {
-                engine: read.engine_part(),
+                engine: match unavailable {
+                    Some(unfit) => Err(unfit),
+                    None => read.engine_part().map_err(Unfit::malformed),
+                },
                 plugins: read.plugins,
             },
+            warning,
             worker: parts.worker.clone(),
             observer: parts.observer.clone(),
             stop,
         }
     }
+}
+
+/// What a run has beside its claim when it begins.
+struct Begun {
+    current: Current,
+    log: Arc<TaskLog>,
+    scopes: Result<Scopes, NotExpanded>,
+    stop: StopHandle,
 }
 
 /// Why a run has no log.

@@ -11,6 +11,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     place: Option<Place>,
+    /// What is not in the file itself.
+    elsewhere: Option<String>,
     text: String,
 }
 
@@ -29,10 +31,19 @@ impl Located {
             Part::Value => document.place(&problem.pointer),
             Part::Key => document.key_place(&problem.pointer),
         };
-        // The root has no name in these paths.
         Self {
             place: Some(place),
-            text: problem.to_string().trim_start().to_owned(),
+            elsewhere: None,
+            text: text(problem),
+        }
+    }
+
+    /// A problem with a value that is not in the file, but in something else that counts over it.
+    pub(crate) fn elsewhere(origin: &dyn fmt::Display, problem: &Problem) -> Self {
+        Self {
+            place: None,
+            elsewhere: Some(origin.to_string()),
+            text: text(problem),
         }
     }
 
@@ -40,6 +51,7 @@ impl Located {
     pub(crate) fn of_yaml(error: &YamlError) -> Self {
         Self {
             place: error.place,
+            elsewhere: None,
             text: error.message.clone(),
         }
     }
@@ -48,15 +60,16 @@ impl Located {
     pub(crate) fn nowhere(text: &str) -> Self {
         Self {
             place: None,
+            elsewhere: None,
             text: text.to_owned(),
         }
     }
 }
 
 impl LocatedError {
-    /// What is wrong with a file, in the order of the file.
+    /// What is wrong with a file, in the order of the file; what is wrong elsewhere comes last.
     pub(crate) fn new(file: &dyn fmt::Display, mut problems: Vec<Located>) -> Self {
-        problems.sort_by_key(|problem| problem.place);
+        problems.sort_by(|a, b| (&a.elsewhere, a.place).cmp(&(&b.elsewhere, b.place)));
         Self {
             file: file.to_string(),
             problems,
@@ -64,10 +77,16 @@ impl LocatedError {
     }
 }
 
+/// The root has no name in these paths.
+fn text(problem: &Problem) -> String {
+    problem.to_string().trim_start().to_owned()
+}
+
 fn lines(file: &str, problems: &[Located]) -> String {
-    let line = |problem: &Located| match problem.place {
-        Some(Place { line, column }) => format!("{file}:{line}:{column}: {}", problem.text),
-        None => format!("{file}: {}", problem.text),
+    let line = |problem: &Located| match (&problem.elsewhere, problem.place) {
+        (Some(elsewhere), _) => format!("{elsewhere}: {}", problem.text),
+        (None, Some(Place { line, column })) => format!("{file}:{line}:{column}: {}", problem.text),
+        (None, None) => format!("{file}: {}", problem.text),
     };
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }

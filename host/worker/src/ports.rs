@@ -5,5 +5,5 @@ mod artifacts;
 mod lifecycle;
 mod log;
 
-pub(crate) use artifacts::QueueArtifacts;
+pub(crate) use artifacts::{ArtifactStorage, QueueArtifacts, UploadSlots};
 pub(crate) use log::RunLog;

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use plugin_host::{CompilerCommand, Progress};
-use queue::wire;
+use queue::{CredentialsHandle, WorkerManager, WorkerName, wire};
 use serde_json::Value;
 
 use crate::{config::Config, observe::RunObserver, stop::StopHandle};
@@ -50,6 +50,28 @@ pub(crate) struct WorkOptions {
     pub(crate) progress: Arc<dyn Progress>,
     /// Hears of runs.
     pub(crate) observer: Arc<dyn RunObserver>,
+    /// None: the queue is the one that the config embeds.
+    pub(crate) access: Option<Access>,
+}
+
+/// Whom the worker asks for tasks, and what it signs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// Of the deployment, without a slash at the end.
+    pub(crate) root_url: String,
+    /// The worker's own. Whoever has made this may swap them while the worker works.
+    pub(crate) credentials: CredentialsHandle,
+    /// Asked whether the worker is one too many; none where worker-manager does not know the worker.
+    pub(crate) manager: Option<ManagedWorker>,
+}
+
+/// A worker that worker-manager knows.
+#[derive(Clone, Debug)]
+pub(crate) struct ManagedWorker {
+    /// With the worker's own credentials.
+    pub(crate) manager: WorkerManager,
+    /// Of this worker.
+    pub(crate) name: WorkerName,
 }
 
 /// What an embedded queue is made of.

@@ -9,6 +9,18 @@ use tokio::{
 
 use crate::exit::Exit;
 
+/// What is to happen at one of the signals.
+pub(crate) type Step = Box<dyn FnOnce(Which) + Send>;
+
+/// Which of the signals it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// SIGINT, as a terminal sends it.
+    Interrupt,
+    /// SIGTERM, as a service manager does.
+    Terminate,
+}
+
 /// Listens for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -21,7 +33,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system lets us not listen.
-    pub(crate) fn listen(steps: Vec<Box<dyn FnOnce() + Send>>) -> io::Result<Self> {
+    pub(crate) fn listen(steps: Vec<Step>) -> io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self {
@@ -36,21 +48,29 @@ impl Drop for Signals {
     }
 }
 
-async fn count(mut interrupt: Signal, mut terminate: Signal, steps: Vec<Box<dyn FnOnce() + Send>>) {
-    for step in steps {
-        next(&mut interrupt, &mut terminate).await;
-        step();
+impl Which {
+    fn kind(self) -> SignalKind {
+        match self {
+            Self::Interrupt => SignalKind::interrupt(),
+            Self::Terminate => SignalKind::terminate(),
+        }
     }
-    let kind = next(&mut interrupt, &mut terminate).await;
+}
+
+async fn count(mut interrupt: Signal, mut terminate: Signal, steps: Vec<Step>) {
+    for step in steps {
+        step(next(&mut interrupt, &mut terminate).await);
+    }
+    let which = next(&mut interrupt, &mut terminate).await;
     end_now(Exit::Signal(
-        u8::try_from(kind.as_raw_value()).unwrap_or_default(),
+        u8::try_from(which.kind().as_raw_value()).unwrap_or_default(),
     ));
 }
 
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> SignalKind {
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> Which {
     tokio::select! {
-        _ = interrupt.recv() => SignalKind::interrupt(),
-        _ = terminate.recv() => SignalKind::terminate(),
+        _ = interrupt.recv() => Which::Interrupt,
+        _ = terminate.recv() => Which::Terminate,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The claim loop: asks the queue for work while there is room for it, and owns every run until it is over.
 //!
 //! One long poll is open while there is capacity. Nothing else is waited for without also hearing of runs that end and of
-//! the tick by which plugins learn how the worker fares.
+//! the tick by which plugins learn how the worker fares. A worker that has nothing to do asks in `idle` whether to go on.
 
 use std::{
     sync::Arc,
@@ -15,15 +15,21 @@ use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     launch::Launcher,
-    stop::StopHandle,
+    root::ManagedWorker,
+    stop::{Reason, StopHandle},
     task::{
         journal::Trouble,
         run::{Capacity, RunOutcome},
     },
 };
 
+mod idle;
+
 /// The pause after a failed claim: doubles from the first to the second.
 const CLAIM_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The queue holds a claim for 20 s while nothing is pending. What answers with nothing sooner than this is no long poll,
+/// and is asked again after a pause.
+const LONG_POLL: Duration = Duration::from_secs(1);
 /// The queue gives at most so many tasks for one call.
 const MAX_CLAIM: u32 = 32;
 
@@ -42,6 +48,10 @@ pub(crate) struct WorkSettings {
     pub(crate) task_limit: Option<u64>,
     /// How often plugins hear of the worker's progress.
     pub(crate) tick: Duration,
+    /// How long the worker may have nothing to do; none: for ever.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Asked whether the worker is one too many while it has nothing to do.
+    pub(crate) managed: Option<ManagedWorker>,
 }
 
 /// The worker at work.
@@ -57,6 +67,10 @@ pub(crate) struct Worker {
     occupied: u32,
     claimed: u64,
     resolved: u64,
+    /// Claims whose answers were lost: what the queue may have granted with them is not run here.
+    lost_claims: u64,
+    /// Since when worker-manager has not answered.
+    unanswered: Option<Instant>,
     started: Instant,
     idle_since: Instant,
     tick: tokio::time::Interval,
@@ -85,6 +99,8 @@ impl Worker {
             occupied: 0,
             claimed: 0,
             resolved: 0,
+            lost_claims: 0,
+            unanswered: None,
             started: now,
             idle_since: now,
             tick,
@@ -102,30 +118,57 @@ impl Worker {
                 continue;
             }
             if self.runs.is_empty() {
-                self.plugins.report_idle(self.status()).await;
-                // One of them may have stopped the worker.
+                self.be_idle().await;
                 if self.stop.stopping() {
                     break;
                 }
             }
+            let asked = Instant::now();
             match self.claim(room).await {
+                Ok(claims) if claims.is_empty() && asked.elapsed() < LONG_POLL => {
+                    tracing::debug!(?pause, "the queue answers with nothing at once");
+                }
                 Ok(claims) => {
                     pause = CLAIM_PAUSE.0;
                     for claim in claims {
                         self.claimed += 1;
                         self.launch(claim);
                     }
+                    continue;
                 }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, pause = ?pause, "could not claim work, trying again");
-                    self.rest(pause).await;
-                    pause = (pause * 2).min(CLAIM_PAUSE.1);
-                }
+                Err(error) => self.not_claimed(&error, pause),
             }
+            self.rest(pause).await;
+            pause = (pause * 2).min(CLAIM_PAUSE.1);
         }
-        tracing::info!(running = self.runs.len(), "claiming no more tasks");
+        tracing::info!(
+            running = self.runs.len(),
+            lost_claims = self.lost_claims,
+            "claiming no more tasks"
+        );
         while !self.runs.is_empty() {
             self.attend_one().await;
+        }
+        if self.tasks_left() == 0 {
+            // Not sooner: runs that begin while the worker stops are given back.
+            self.stop.graceful(Reason::TaskLimit, "the task limit is reached");
+        }
+    }
+
+    /// Says what it means that a claim failed.
+    fn not_claimed(&mut self, error: &queue::CallError, pause: Duration) {
+        let cause = error as &dyn std::error::Error;
+        if error.may_have_been_done() {
+            self.lost_claims += 1;
+            tracing::warn!(
+                error = cause,
+                ?pause,
+                lost_claims = self.lost_claims,
+                "the answer to a claim was lost: tasks that were granted with it wait until their claims end, and are then \
+                 given to a worker again; trying again"
+            );
+        } else {
+            tracing::warn!(error = cause, ?pause, "could not claim work, trying again");
         }
     }
 
@@ -231,7 +274,7 @@ impl Worker {
     async fn trouble(&self, trouble: &Trouble) {
         match trouble {
             Trouble::NonFatal(message) => self.plugins.report_non_fatal_error(message).await,
-            Trouble::Fatal(message) => self.stop.now(message),
+            Trouble::Fatal(message) => self.stop.now(Reason::Internal, message),
         }
     }
 
@@ -239,7 +282,8 @@ impl Worker {
     fn lose_place(&mut self) {
         self.occupied += 1;
         if self.occupied >= 2 || self.occupied >= self.settings.concurrency {
-            self.stop.graceful("processes of tasks could not be ended");
+            self.stop
+                .graceful(Reason::Trouble, "processes of tasks could not be ended");
         }
     }
 

@@ -88,6 +88,11 @@ impl Document {
         self.nearest(pointer).value
     }
 
+    /// Whether the file has a value at a JSON pointer.
+    pub(crate) fn holds(&self, pointer: &str) -> bool {
+        self.places.contains_key(pointer)
+    }
+
     /// Where the key of the value at a JSON pointer is written.
     pub(crate) fn key_place(&self, pointer: &str) -> Place {
         let places = self.nearest(pointer);

@@ -103,10 +103,16 @@ impl Client {
 
     /// The content of an artifact of the latest run that has bytes of its own, links followed.
     pub(crate) async fn fetch(&self, task_id: &str, name: &str) -> Fetched {
-        match self.place(task_id, name).await {
-            ArtifactContent::S3 { url } => self.get(&url).await,
-            other => panic!("{name} is {other:?}"),
+        match self.address(task_id, name).await {
+            Some(url) => self.get(&url).await,
+            None => panic!("{name} has no bytes"),
         }
+    }
+
+    /// Where the bytes of an artifact of the latest run are, whoever keeps them.
+    async fn address(&self, task_id: &str, name: &str) -> Option<String> {
+        let content = self.queue.latest_artifact(task_id, name).await.ok()?;
+        self.queue.address_of(content).await.ok()?
     }
 
     /// What is at an address.
@@ -139,11 +145,9 @@ impl Client {
     pub(crate) async fn log(&self, task_id: &str) -> String {
         let name = "public/logs/live_backing.log";
         eventually(&format!("the log of {task_id} is stored"), async || {
-            match self.queue.latest_artifact(task_id, name).await {
-                // An artifact is there before its bytes are.
-                Ok(ArtifactContent::S3 { url }) => Some(self.try_get(&url).await.ok()?.text),
-                _ => None,
-            }
+            let url = self.address(task_id, name).await?;
+            // An artifact is there before its bytes are.
+            Some(self.try_get(&url).await.ok()?.text)
         })
         .await
     }

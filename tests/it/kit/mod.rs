@@ -3,6 +3,7 @@
 //! A test has a [`Scene`]: a directory of its own and a queue. Workers are put together with [`Scene::worker`]. Everything
 //! that a test starts ends with it, and what it printed is shown where the test fails.
 
+mod admin;
 mod client;
 mod definition;
 mod home;
@@ -12,11 +13,14 @@ mod probe;
 mod process;
 mod proxy;
 mod queue_process;
+mod runner_process;
 mod scene;
+mod skewed_clock;
 mod worker_process;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use admin::{Admin, segment};
 pub(crate) use client::Client;
 pub(crate) use definition::{Definition, shell};
 pub(crate) use home::Home;
@@ -28,7 +32,9 @@ pub(crate) use probe::{
 pub(crate) use process::Process;
 pub(crate) use proxy::{Call, Fault, Proxy};
 pub(crate) use queue_process::QueueProcess;
+pub(crate) use runner_process::{HELLO, RunOptions, WELCOME};
 pub(crate) use scene::Scene;
+pub(crate) use skewed_clock::SkewedClock;
 pub(crate) use worker_process::{WorkerOptions, WorkerProcess};
 
 /// How long something may take that takes no time: what hangs has failed.

@@ -52,10 +52,17 @@ impl Process {
         arguments: impl IntoIterator<Item = I>,
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::spawn(home, name, |command| {
+            command.args(arguments).envs(variables.iter().copied());
+        })
+    }
+
+    /// The same, started as `finish` says.
+    pub(super) fn spawn(home: &Home, name: &str, finish: impl FnOnce(&mut Command)) -> Self {
         let stdout = Output::new(home.path().join(format!("{name}.out")));
         let stderr = Output::new(home.path().join(format!("{name}.err")));
-        let child = Command::new(places::program())
-            .args(arguments)
+        let mut command = Command::new(places::program());
+        command
             .current_dir(home.path())
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -64,16 +71,14 @@ impl Process {
             .env("XDG_CACHE_HOME", places::cache_home())
             .env("RUST_BACKTRACE", "1")
             .env("RUST_LOG", "info,taskcluster_worker=debug")
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(stdout.file())
             .stderr(stderr.file())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .process_group(0);
+        finish(&mut command);
         Self {
             name: name.to_owned(),
-            child,
+            child: command.spawn().unwrap(),
             status: None,
             stdout,
             stderr,

@@ -3,46 +3,57 @@
 //! It passes requests on as they are, `Host` header included, or their signatures would not hold: only `Connection: close` is
 //! added, so that each connection carries one request and there is nothing else in it to understand.
 
+mod connection;
+mod request;
+
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, sink},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket},
+    sync::mpsc,
     task::{JoinHandle, JoinSet},
 };
 
-/// The calls that a worker makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Claim,
-    Reclaim,
-    Statuses,
-    CreateArtifact,
-    /// The bytes of an artifact.
-    Put,
-    /// Any of the three.
-    Report,
-    Other,
-}
+pub(crate) use request::Call;
 
 /// What goes wrong with a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It is answered with this HTTP status.
     Status(u16),
+    /// It is answered with 503, and the caller is asked for a second of patience.
+    Unavailable,
+    /// It is answered with 401, as to credentials whose time is over.
+    Expired,
     /// It is not answered before the caller gives up.
     Hang,
     /// Its connection is reset.
     Reset,
     /// The queue gets it, and its answer is lost.
     LoseAnswer,
+    /// One byte a second gets through: of what is put, or else of the answer.
+    Trickle,
+    /// The queue gets it, and half of its answer arrives.
+    Truncate,
+    /// The queue gets it, and something else arrives in place of what it answers.
+    Wrong(&'static str),
     /// Every connection is cut, and nobody listens for so long.
     Gone(Duration),
+}
+
+/// A call that has arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) call: Call,
+    pub(crate) path: String,
+    /// What went wrong with it.
+    pub(crate) fault: Option<Fault>,
+    /// The HTTP status of the queue's answer, where it gave one.
+    pub(crate) answer: Option<u16>,
 }
 
 /// A proxy that listens until it is dropped.
@@ -50,6 +61,7 @@ pub(crate) enum Fault {
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    away: mpsc::Sender<Duration>,
     server: JoinHandle<()>,
 }
 
@@ -61,35 +73,19 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many more calls go wrong, and how.
-    faults: Vec<(Call, Fault, usize)>,
-    seen: Vec<Call>,
-    struck: usize,
+    planned: Vec<Planned>,
+    seen: Vec<Seen>,
 }
 
-/// The first part of a request.
-struct Head {
+/// Something that is to go wrong.
+#[derive(Debug)]
+struct Planned {
     call: Call,
-    /// As it is passed on.
-    text: String,
-    /// What came with it of the body.
-    body: Vec<u8>,
-    body_length: usize,
-}
-
-impl Call {
-    fn of(method: &str, path: &str) -> Self {
-        let last = path.rsplit('/').next().unwrap_or_default();
-        match (method, last) {
-            ("POST", _) if path.contains("/claim-work/") => Self::Claim,
-            ("POST", _) if path.contains("/artifacts/") => Self::CreateArtifact,
-            ("POST", "reclaim") => Self::Reclaim,
-            ("POST", "status") => Self::Statuses,
-            ("POST", "completed" | "failed" | "exception") => Self::Report,
-            ("PUT", _) if !path.contains("/api/queue/v1/task/") => Self::Put,
-            _ => Self::Other,
-        }
-    }
+    fault: Fault,
+    /// How many of these calls go well before.
+    after: usize,
+    /// How many go wrong then.
+    times: usize,
 }
 
 impl Proxy {
@@ -101,10 +97,12 @@ impl Proxy {
             upstream,
             state: Mutex::default(),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        let (away, told) = mpsc::channel(1);
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared), told));
         Self {
             address,
             shared,
+            away,
             server,
         }
     }
@@ -115,34 +113,50 @@ impl Proxy {
 
     /// Lets the next calls of a kind go wrong.
     pub(crate) fn fault(&self, call: Call, fault: Fault, times: usize) {
-        self.shared
-            .state
-            .lock()
-            .unwrap()
-            .faults
-            .push((call, fault, times));
+        self.fault_after(0, call, fault, times);
+    }
+
+    /// The same after some that go well.
+    pub(crate) fn fault_after(&self, after: usize, call: Call, fault: Fault, times: usize) {
+        let planned = Planned {
+            call,
+            fault,
+            after,
+            times,
+        };
+        self.shared.state.lock().unwrap().planned.push(planned);
+    }
+
+    /// Cuts every connection, and does not listen for so long.
+    pub(crate) async fn go_away(&self, duration: Duration) {
+        self.away.send(duration).await.unwrap();
     }
 
     /// Lets nothing go wrong any more.
     pub(crate) fn lift(&self) {
-        self.shared.state.lock().unwrap().faults.clear();
+        self.shared.state.lock().unwrap().planned.clear();
+    }
+
+    /// The calls of a kind that have arrived, those that went wrong included.
+    pub(crate) fn calls(&self, call: Call) -> Vec<Seen> {
+        let state = self.shared.state.lock().unwrap();
+        state
+            .seen
+            .iter()
+            .filter(|seen| seen.call == call)
+            .cloned()
+            .collect()
     }
 
     /// How many calls of a kind have arrived, those that went wrong included.
     pub(crate) fn seen(&self, call: Call) -> usize {
-        self.shared
-            .state
-            .lock()
-            .unwrap()
-            .seen
-            .iter()
-            .filter(|seen| **seen == call)
-            .count()
+        self.calls(call).len()
     }
 
     /// How many calls went wrong.
     pub(crate) fn struck(&self) -> usize {
-        self.shared.state.lock().unwrap().struck
+        let state = self.shared.state.lock().unwrap();
+        state.seen.iter().filter(|seen| seen.fault.is_some()).count()
     }
 
     /// Waits until so many calls have gone wrong.
@@ -165,39 +179,64 @@ impl Drop for Proxy {
 }
 
 impl Shared {
-    /// What is to go wrong with a call, if anything.
-    fn note(&self, call: Call) -> Option<Fault> {
+    /// Notes a call, and answers its number and what is to go wrong with it, if anything.
+    fn note(&self, call: Call, path: &str) -> (usize, Option<Fault>) {
         let mut state = self.state.lock().unwrap();
-        state.seen.push(call);
-        let (_, fault, left) = state
-            .faults
-            .iter_mut()
-            .find(|(of, _, left)| *of == call && *left > 0)?;
-        *left -= 1;
-        let fault = *fault;
-        state.struck += 1;
-        Some(fault)
+        let fault = state.strike(call);
+        state.seen.push(Seen {
+            call,
+            path: path.to_owned(),
+            fault,
+            answer: None,
+        });
+        (state.seen.len() - 1, fault)
+    }
+
+    /// Notes what the queue has answered to a call.
+    fn answered(&self, number: usize, status: u16) {
+        self.state.lock().unwrap().seen[number].answer = Some(status);
     }
 }
 
-async fn serve(mut listener: TcpListener, shared: Arc<Shared>) {
+impl State {
+    fn strike(&mut self, call: Call) -> Option<Fault> {
+        let is_next = |planned: &&mut Planned| planned.call == call && planned.times > 0;
+        let next = self.planned.iter_mut().find(is_next)?;
+        if next.after > 0 {
+            next.after -= 1;
+            return None;
+        }
+        next.times -= 1;
+        Some(next.fault)
+    }
+}
+
+async fn serve(mut listener: TcpListener, shared: Arc<Shared>, mut away: mpsc::Receiver<Duration>) {
     let address = listener.local_addr().unwrap();
     loop {
-        let away = listen(&listener, &shared).await;
+        let duration = listen(&listener, &shared, &mut away).await;
+        // Nobody else gets the port meanwhile.
+        let place = TcpSocket::new_v4().unwrap();
+        place.set_reuseaddr(true).unwrap();
         drop(listener);
-        tokio::time::sleep(away).await;
-        listener = TcpListener::bind(address).await.unwrap();
+        place.bind(address).unwrap();
+        tokio::time::sleep(duration).await;
+        listener = place.listen(1024).unwrap();
     }
 }
 
 /// Serves until it is to be gone, and for how long. Cuts all connections then.
-async fn listen(listener: &TcpListener, shared: &Arc<Shared>) -> Duration {
+async fn listen(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    away: &mut mpsc::Receiver<Duration>,
+) -> Duration {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
-                connections.spawn(connection(stream, Arc::clone(shared)));
+                connections.spawn(connection::serve(stream, Arc::clone(shared)));
             }
             Some(ended) = connections.join_next() => {
                 // Whoever called may be gone: nothing to complain about.
@@ -205,98 +244,7 @@ async fn listen(listener: &TcpListener, shared: &Arc<Shared>) -> Duration {
                     return away;
                 }
             }
+            Some(away) = away.recv() => return away,
         }
-    }
-}
-
-/// Serves one request. Answers for how long the queue is to be gone, if it is.
-async fn connection(mut client: TcpStream, shared: Arc<Shared>) -> io::Result<Option<Duration>> {
-    let Some(mut head) = Head::read(&mut client).await? else {
-        return Ok(None);
-    };
-    match shared.note(head.call) {
-        None => {
-            let mut upstream = head.pass_on(shared.upstream).await?;
-            copy_bidirectional(&mut client, &mut upstream).await?;
-        }
-        Some(Fault::Status(status)) => {
-            head.drain(&mut client).await?;
-            let body = r#"{"code":"InternalServerError","message":"as the test asks","requestInfo":{}}"#;
-            let answer = format!(
-                "HTTP/1.1 {status} Fault\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            client.write_all(answer.as_bytes()).await?;
-            client.shutdown().await?;
-        }
-        // The caller's body is read, so that it is the answer that it waits for.
-        Some(Fault::Hang) => drop(copy(&mut client, &mut sink()).await?),
-        Some(Fault::Reset) => client.set_zero_linger()?,
-        Some(Fault::LoseAnswer) => {
-            head.drain(&mut client).await?;
-            let mut upstream = head.pass_on(shared.upstream).await?;
-            copy(&mut upstream, &mut sink()).await?;
-            client.set_zero_linger()?;
-        }
-        Some(Fault::Gone(away)) => return Ok(Some(away)),
-    }
-    Ok(None)
-}
-
-impl Head {
-    /// Reads the head of a request; none where there is no request.
-    async fn read(client: &mut TcpStream) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        let end = loop {
-            if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end;
-            }
-            if client.read_buf(&mut bytes).await? == 0 {
-                return Ok(None);
-            }
-        };
-        let body = bytes.split_off(end + 4);
-        let text = String::from_utf8(bytes).map_err(io::Error::other)?;
-        let mut lines = text.split("\r\n").filter(|line| !line.is_empty());
-        let request = lines.next().unwrap_or_default();
-        let mut words = request.split(' ');
-        let call = Call::of(words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let mut passed_on = format!("{request}\r\nConnection: close\r\n");
-        let mut body_length = 0;
-        for line in lines {
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            if name.eq_ignore_ascii_case("content-length") {
-                body_length = value.trim().parse().map_err(io::Error::other)?;
-            }
-            if !name.eq_ignore_ascii_case("connection") {
-                passed_on.push_str(line);
-                passed_on.push_str("\r\n");
-            }
-        }
-        passed_on.push_str("\r\n");
-        Ok(Some(Self {
-            call,
-            text: passed_on,
-            body,
-            body_length,
-        }))
-    }
-
-    /// Reads the rest of the body.
-    async fn drain(&mut self, client: &mut TcpStream) -> io::Result<()> {
-        while self.body.len() < self.body_length {
-            if client.read_buf(&mut self.body).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends it on, with what there is of its body.
-    async fn pass_on(&self, upstream: SocketAddr) -> io::Result<TcpStream> {
-        let mut upstream = TcpStream::connect(upstream).await?;
-        upstream.write_all(self.text.as_bytes()).await?;
-        upstream.write_all(&self.body).await?;
-        Ok(upstream)
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::{Definition, Home, Process, QueueProcess, WorkerOptions, client::Client};
+use super::{Admin, Definition, Home, Process, QueueProcess, WorkerOptions, client::Client};
 
 /// What every test has.
 #[derive(Debug)]
@@ -37,6 +37,11 @@ impl Scene {
 
     pub(crate) fn queue(&self) -> &QueueProcess {
         &self.queue
+    }
+
+    /// Somebody who may do everything with the services beside the queue.
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(&self.client, self.queue.root_url(), self.queue.credentials())
     }
 
     pub(crate) fn kill_queue(&mut self) {

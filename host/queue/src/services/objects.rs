@@ -1,5 +1,7 @@
 //! The calls of the object service that a worker makes.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -25,6 +27,13 @@ impl Objects {
     #[must_use]
     pub fn with_credentials(&self, credentials: CredentialsHandle) -> Self {
         self.0.deployment.with_credentials(credentials).objects()
+    }
+
+    /// The same service for somebody who asks again by rules of their own: each call is tried once, and may take no longer
+    /// than `within` and than the client's options say.
+    #[must_use]
+    pub fn tried_once(&self, within: Duration) -> Self {
+        self.0.deployment.tried_once(within).objects()
     }
 
     /// Begins an upload, or asks again how to go on with it.

@@ -173,3 +173,32 @@ fn a_tree_deeper_than_any_path_is_removed() {
     folder.remove().unwrap();
     assert_eq!(entries(storage.root()), 1, "the lock alone");
 }
+
+proptest::proptest! {
+    #[test]
+    fn every_slugid_names_what_belongs_to_its_runs(
+        task_id in "[A-Za-z0-9_-]{8}[Q-T][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]",
+        run_id: u32,
+    ) {
+        let name = run_name(&RunKey { task_id: task_id.clone(), run_id }).unwrap();
+        proptest::prop_assert_eq!(name, format!("{task_id}_{run_id}"));
+    }
+
+    #[test]
+    fn a_task_id_names_one_entry_of_the_storage_or_nothing(task_id: String, run_id: u32) {
+        let Ok(name) = run_name(&RunKey { task_id, run_id }) else {
+            return Ok(());
+        };
+        let parts: Vec<_> = Path::new(&name).components().collect();
+        proptest::prop_assert_eq!(parts.len(), 1);
+        proptest::prop_assert!(matches!(parts[0], std::path::Component::Normal(part) if *part == *name));
+    }
+}
+
+#[test]
+fn the_ids_that_slugid_makes_are_accepted() {
+    for task_id in (0..1000).flat_map(|_| [slugid::v4(), slugid::nice()]) {
+        let run = RunKey { task_id, run_id: 0 };
+        assert_eq!(run_name(&run).unwrap(), run.file_name());
+    }
+}

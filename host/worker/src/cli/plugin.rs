@@ -67,7 +67,7 @@ impl Context {
         let scratch = tempfile::tempdir().map_err(could_not_run)?;
         let config = match config {
             Some(file) => {
-                let mut config = config::load(file)?;
+                let mut config = config::load_without_secrets(file)?;
                 if let Some(plugins) = plugins {
                     config.plugin_directory = Some(plugins.to_owned());
                 }

@@ -36,7 +36,7 @@ pub(super) async fn run(root: &dyn Root, args: QueueArgs) -> Outcome {
     let client = credentials_file::load_or_create(&directory).map_err(could_not_run)?;
     let credentials = credentials_file::path(&directory);
     let (stop, stopped) = oneshot::channel::<()>();
-    let _signals = Signals::listen(vec![Box::new(move || drop(stop))]).map_err(could_not_run)?;
+    let _signals = Signals::listen(vec![Box::new(move |_| drop(stop))]).map_err(could_not_run)?;
     let queue = root
         .embedded_queue(EmbeddedOptions {
             directory,

@@ -17,9 +17,9 @@ use crate::{
     config::{self, Config, LiveLogConfig},
     credentials_file,
     exit::Exit,
-    root::{EmbeddedOptions, EmbeddedQueue, Root, WorkOptions},
+    root::{Access, EmbeddedOptions, EmbeddedQueue, Root, WorkOptions},
     signals::Signals,
-    stop::StopHandle,
+    stop::{Reason, StopHandle},
 };
 
 mod follow;
@@ -143,18 +143,23 @@ async fn execute(
     artifacts: Option<&Path>,
 ) -> Outcome {
     let task_id = &prepared.task_id;
-    let root_url = embedded.root_url();
-    let config = prepared.config.clone().at(&root_url, &client);
+    let access = Access {
+        root_url: embedded.root_url(),
+        credentials: CredentialsHandle::new(client),
+        manager: None,
+    };
+    let config = prepared.config.clone();
     let http = queue::http_client().map_err(could_not_run)?;
     let options = (&config.queue).into();
-    let queue = Deployment::new(http.clone(), &root_url, CredentialsHandle::new(client), options)
+    let credentials = access.credentials.clone();
+    let queue = Deployment::new(http.clone(), &access.root_url, credentials, options)
         .map_err(could_not_run)?
         .queue();
     let stop = StopHandle::new();
     let cancel = Arc::new(Notify::new());
     let _signals = Signals::listen(vec![Box::new({
         let cancel = cancel.clone();
-        move || cancel.notify_one()
+        move |_| cancel.notify_one()
     })])
     .map_err(could_not_run)?;
     queue
@@ -176,6 +181,7 @@ async fn execute(
             compiler: places::compiler().map_err(could_not_run)?,
             progress: Arc::new(FirstCompilation::default()),
             observer: stages.clone(),
+            access: Some(access),
         },
         stop.clone(),
     );
@@ -231,10 +237,10 @@ async fn attend<C: Future<Output = ()>>(
 /// does not.
 async fn cancel_task(queue: &Queue, task_id: &str, stop: &StopHandle) {
     match queue.cancel_task(task_id).await {
-        Ok(_) => stop.graceful("the task is canceled"),
+        Ok(_) => stop.graceful(Reason::Interrupted, "the task is canceled"),
         Err(error) => {
             tracing::warn!(%error, "the task could not be canceled, ending the worker");
-            stop.now("the task is to be canceled");
+            stop.now(Reason::Interrupted, "the task is to be canceled");
         }
     }
 }

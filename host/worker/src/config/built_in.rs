@@ -25,15 +25,19 @@ const PLUGINS: [(&str, &[&str]); 5] = [
 /// Where tasks are for that name no other queue.
 const TASK_QUEUE_ID: &str = "local/run-task";
 
+/// Of the plugins that come with the worker, those that are in a plugin directory, by name, with what each needs.
+pub(crate) fn plugins_in(plugin_directory: &Path) -> BTreeMap<&'static str, &'static [&'static str]> {
+    let is_there = |name: &str| plugin_directory.join(format!("{name}.wasm")).is_file();
+    PLUGINS.into_iter().filter(|(name, _)| is_there(name)).collect()
+}
+
 impl Config {
     /// The config of a worker for tasks of one's own, which keeps everything below `directory`. Of the plugins that come
     /// with the worker, those that are in `plugin_directory` are required and get what they need; others may be there too
     /// where they need nothing.
     pub(crate) fn built_in(plugin_directory: PathBuf, directory: &Path) -> Self {
-        let is_there = |name: &str| plugin_directory.join(format!("{name}.wasm")).is_file();
-        let by_name = PLUGINS
+        let by_name = plugins_in(&plugin_directory)
             .into_iter()
-            .filter(|(name, _)| is_there(name))
             .map(|(name, grants)| {
                 let grants = grants.iter().map(|&word| word.to_owned()).collect();
                 (
@@ -49,6 +53,8 @@ impl Config {
             taskcluster: TaskclusterConfig {
                 root_url: None,
                 credentials: None,
+                worker_manager: None,
+                pool_secret: None,
                 embedded: Some(EmbeddedConfig {
                     directory: directory.join("queue"),
                     listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -80,22 +86,11 @@ impl Config {
             artifacts: ArtifactsConfig::default(),
         }
     }
-
-    /// The same, working for another queue.
-    pub(crate) fn at(mut self, root_url: &str, credentials: &queue::wire::Credentials) -> Self {
-        self.taskcluster = TaskclusterConfig {
-            root_url: Some(root_url.to_owned()),
-            credentials: Some(credentials.into()),
-            embedded: None,
-        };
-        self
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
 
     #[test]
     fn only_plugins_that_are_there_are_required() {
@@ -105,20 +100,6 @@ mod tests {
         let config = Config::built_in(folder.path().to_owned(), Path::new("/w"));
         assert_eq!(config.plugins.by_name.keys().collect::<Vec<_>>(), ["env"]);
         assert!(config.plugins.by_name["env"].grants.contains("environment"));
-        assert!(matches!(config.taskcluster.source(), Some(Source::Embedded(_))));
-        assert!(matches!(
-            config
-                .at(
-                    "http://q",
-                    &queue::wire::Credentials {
-                        client_id: "c".to_owned(),
-                        access_token: "t".to_owned(),
-                        certificate: None
-                    }
-                )
-                .taskcluster
-                .source(),
-            Some(Source::Deployment { .. })
-        ));
+        assert!(config.taskcluster.embedded.is_some());
     }
 }

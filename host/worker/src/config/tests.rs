@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{load::parse, outside::Outside, *};
+use super::{outside::Outside, *};
 use crate::schema::{Checker, Show};
 
 const GOOD: &str = "\
@@ -28,7 +28,9 @@ fn parsed(text: &str) -> Result<Config, String> {
         env: &env,
         folder: "/etc/worker".into(),
     };
-    parse(&"worker.yml", text, &outside).map_err(|error| error.to_string())
+    Draft::parse("worker.yml", text, &outside)
+        .and_then(Draft::finish)
+        .map_err(|error| error.to_string())
 }
 
 /// What is said of the good config with one thing in it replaced.
@@ -70,17 +72,10 @@ fn a_config_is_read_with_its_defaults() {
     assert_eq!(config.engines.native.kill_grace.to_string(), "500ms");
     assert_eq!(config.plugins.abort_grace, Period::seconds(1));
     assert!(config.plugins.by_name["env"].grants.contains("environment"));
-    let Some(Source::Deployment {
-        root_url,
-        credentials,
-    }) = config.taskcluster.source()
-    else {
-        panic!()
-    };
-    assert_eq!(
-        (root_url.as_str(), credentials.access_token.as_str()),
-        ("https://tc.example.com", "s3cret")
-    );
+    let taskcluster = &config.taskcluster;
+    assert_eq!(taskcluster.root_url(), Some("https://tc.example.com"));
+    let credentials = taskcluster.credentials.as_ref().unwrap();
+    assert_eq!(credentials.access_token.expose(), "s3cret");
     let host = config.plugin_host(Path::new("/plugins"));
     assert_eq!(host.directory, Path::new("/plugins"));
     assert_eq!(host.cache_directory, Path::new("/etc/worker/state/plugin-cache"));
@@ -93,7 +88,7 @@ fn a_config_may_be_json() {
         "worker": {"taskQueueId": "a/b", "directory": "/w"},
     });
     let config = parsed(&text.to_string()).unwrap();
-    assert!(matches!(config.taskcluster.source(), Some(Source::Embedded(_))));
+    assert!(config.taskcluster.embedded.is_some());
 }
 
 #[test]
@@ -190,7 +185,14 @@ fn values_that_can_not_be_had_are_told_once() {
         told("$env: TOKEN", "$env: TOKN"),
         "worker.yml:5:18: taskcluster.credentials.accessToken comes from the environment variable TOKN, which is not set"
     );
-    assert!(told("$env: TOKEN", "$secret: a, key: b").contains("secrets service"));
+    assert_eq!(
+        told("$env: TOKEN", "$secret: a, key: b"),
+        "worker.yml:5:18: taskcluster.credentials.accessToken can't come from a secret: it is needed to ask the secrets service"
+    );
+    assert_eq!(
+        told("concurrency: 8", "concurrency: {$secret: a, key: b}"),
+        "worker.yml:9:16: worker.concurrency comes from the secret a, and there is no secrets service to ask here"
+    );
 }
 
 #[test]
@@ -208,6 +210,80 @@ fn two_sources_of_tasks_are_an_error() {
         told.contains("taskcluster.rootUrl can't be given together with taskcluster.embedded"),
         "{told}"
     );
+}
+
+#[test]
+fn a_registration_takes_the_place_of_credentials() {
+    let registration =
+        "workerManager: {providerType: static, providerId: p, staticSecret: {$env: TOKEN}}\n  ";
+    let both = told("credentials:\n", &format!("{registration}credentials:\n"));
+    assert!(
+        both.contains("taskcluster.credentials can't be given together with a static workerManager"),
+        "{both}"
+    );
+    let credentials = "credentials:\n    clientId: worker\n    accessToken: {$env: TOKEN}\n";
+    let text = GOOD.replace(credentials, &format!("{}\n", registration.trim_end()));
+    assert!(parsed(&text).unwrap().taskcluster.registers());
+    let standalone = GOOD.replace(
+        "credentials:\n",
+        "workerManager: {providerType: standalone}\n  credentials:\n",
+    );
+    assert!(!parsed(&standalone).unwrap().taskcluster.registers());
+    let unknown = parsed(&text.replace("static,", "statik,")).unwrap_err();
+    let expected =
+        "taskcluster.workerManager.providerType must be static or standalone, did you mean static?";
+    assert!(
+        unknown.ends_with(expected) && unknown.lines().count() == 1,
+        "{unknown}"
+    );
+    let more = parsed(&text.replace("providerId: p", "providerId: p, providerID: q")).unwrap_err();
+    assert!(more.contains("providerID is not known"), "{more}");
+}
+
+#[test]
+fn what_layers_say_wrongly_is_told_with_their_name() {
+    let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+    let folder = "/etc/worker".into();
+    let outside = Outside { env: &env, folder };
+    let lay = |over: serde_json::Value| {
+        let mut draft = Draft::parse("worker.yml", GOOD, &outside).unwrap();
+        let laid = draft.lay_over(&Layer::WorkerManager, over);
+        laid.and_then(|()| draft.finish())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let origin = "the pool's config in worker-manager: ";
+    let told =
+        lay(json!({"worker": {"concurency": 1, "tick": "0s"}, "engines": {"native": {"killGrace": 5}}}));
+    let told = told.unwrap_err();
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(told.lines().all(|line| line.starts_with(origin)), "{told}");
+    assert!(
+        told.contains("worker.concurency is not known, did you mean concurrency?"),
+        "{told}"
+    );
+    let told = lay(json!({"worker": {"workerId": "other"}, "engine": {"$env": "PATH"}})).unwrap_err();
+    assert!(
+        told.contains(&format!("{origin}worker.workerId can't be set here")),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!(
+            "{origin}engine can't come from the machine's environment"
+        )),
+        "{told}"
+    );
+    assert_eq!(lay(json!({"worker": {"concurrency": 9}})), Ok(()));
+}
+
+#[test]
+fn a_config_is_looked_at_without_its_secrets() {
+    let text = GOOD.replace("concurrency: 8", "concurrency: {$secret: a, key: b}");
+    let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+    let folder = "/etc/worker".into();
+    let draft = Draft::parse("worker.yml", &text, &Outside { env: &env, folder }).unwrap();
+    assert_eq!(draft.secrets(), ["a"]);
+    assert_eq!(draft.without_secrets().finish().unwrap().worker.concurrency, 1);
 }
 
 #[test]

@@ -108,11 +108,6 @@ impl JsonSchema for Period {
 }
 
 impl Secret {
-    /// Takes a text that is not to be shown.
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-
     /// The text itself.
     pub(crate) fn expose(&self) -> &str {
         &self.0

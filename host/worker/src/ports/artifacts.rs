@@ -1,168 +1,157 @@
 //! Artifacts of a run, in the queue and in the storage that it names. Bytes are streamed; what is compressed goes through
 //! a file, since the storage must be told the length before.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use engine_api::RunKey;
-use plugin_host::ports::{ArtifactError, ArtifactStore, Encoding, Upload, Uploaded};
+use engine_api::{LogLevel, RunKey};
+use plugin_host::ports::{ArtifactError, ArtifactStore, Encoding, TaskLog, Upload, Uploaded};
 use queue::{
-    CallError, Queue,
+    CallError, Objects, Queue,
     wire::{ArtifactErrorReason, CreateArtifactRequest, CreateArtifactResponse},
 };
-use rand::Rng as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::StorageType, task::lease::Lease};
 
 mod body;
+mod digest;
+mod object;
+mod patience;
 mod put;
+mod s3;
+mod slots;
 
-use body::Body;
-use put::{PutError, Target};
+use patience::{Patience, Tries, failed_call};
+pub(crate) use slots::UploadSlots;
 
-/// How often bytes are put to the storage, each time to a new address.
-const TRIES: u32 = 5;
-/// The pause before the second try; it doubles with each.
-const PAUSE: Duration = Duration::from_millis(500);
-/// How long the storage may take or give no byte.
-const STALL: Duration = Duration::from_secs(60);
 /// The longest message that the queue takes, in characters.
 const MAX_MESSAGE: usize = 4096;
+/// What a task is told once whose files are not compressed though it, or a rule, would have it so.
+const NOT_COMPRESSED: &str = "This worker's artifacts are kept by the object service, which keeps bytes as they are: none is compressed.";
+
+/// How and where the artifacts of all runs of a worker are stored.
+#[derive(Clone, Debug)]
+pub(crate) struct ArtifactStorage {
+    /// What the queue is asked for.
+    pub(crate) storage_type: StorageType,
+    /// The object service. Each upload signs with credentials of its own.
+    pub(crate) objects: Objects,
+    /// Puts bytes to the addresses that the services name.
+    pub(crate) http: reqwest::Client,
+    /// A folder for what is compressed before it is uploaded, which nobody else may read.
+    pub(crate) scratch: PathBuf,
+    /// How much is uploaded at a time.
+    pub(crate) slots: UploadSlots,
+    /// How long the storage may take or give no byte.
+    pub(crate) stall: Duration,
+}
 
 /// The artifacts of one run. Its calls may be dropped at any point: what they hold is let go of, and the queue then has
 /// an artifact whose bytes are missing.
 pub(crate) struct QueueArtifacts {
     key: RunKey,
     task_expires: DateTime<Utc>,
+    /// Tries each call once.
     queue: Queue,
-    http: reqwest::Client,
-    scratch: PathBuf,
-    pause: Duration,
-    stall: Duration,
+    storage: Arc<ArtifactStorage>,
+    log: Arc<dyn TaskLog>,
+    /// Fires when the run is resolved or about to be.
+    resolved: CancellationToken,
+    patience: Patience,
+    /// Whether the task knows that nothing is compressed.
+    told: AtomicBool,
 }
 
 impl QueueArtifacts {
-    /// The artifacts of a run. `queue` signs with the run's own credentials; compressed bytes go through files in the
-    /// folder `scratch`, which nobody else may read.
+    /// The artifacts of a run, created with its own credentials. What its author should know is said in `log`. Once
+    /// `resolved` has fired, what is left to be stored is worth less patience.
     pub(crate) fn new(
-        key: RunKey,
+        lease: &Lease,
         task_expires: DateTime<Utc>,
-        queue: Queue,
-        http: reqwest::Client,
-        scratch: PathBuf,
+        storage: Arc<ArtifactStorage>,
+        log: Arc<dyn TaskLog>,
+        resolved: CancellationToken,
     ) -> Self {
         Self {
-            key,
+            key: lease.key().clone(),
             task_expires,
-            queue,
-            http,
-            scratch,
-            pause: PAUSE,
-            stall: STALL,
+            queue: lease.queue().tried_once(Duration::MAX),
+            storage,
+            log,
+            resolved,
+            patience: Patience::default(),
+            told: AtomicBool::new(false),
         }
     }
 
+    fn tries<'a>(&'a self, name: &'a str) -> Tries<'a> {
+        Tries::new(name, self.patience, &self.resolved)
+    }
+
+    async fn create_once(
+        &self,
+        name: &str,
+        request: &CreateArtifactRequest,
+    ) -> Result<CreateArtifactResponse, CallError> {
+        self.queue
+            .create_artifact(&self.key.task_id, self.key.run_id, name, request)
+            .await
+    }
+
+    /// Creates an artifact, or what stands for it until its bytes are there.
     async fn create(
         &self,
         name: &str,
         request: &CreateArtifactRequest,
+        tries: &mut Tries<'_>,
     ) -> Result<CreateArtifactResponse, ArtifactError> {
-        let created = self
-            .queue
-            .create_artifact(&self.key.task_id, self.key.run_id, name, request)
-            .await;
-        created.map_err(|error| {
-            tracing::info!(run = %self.key, name, error = &error as &dyn std::error::Error, "an artifact could not be created");
-            refusal(name, &error)
-        })
+        loop {
+            match self.create_once(name, request).await {
+                Ok(created) => return Ok(created),
+                Err(error) => tries.next(failed_call(name, &error)).await?,
+            }
+        }
     }
 
     /// Creates an artifact that needs no bytes.
     async fn create_whole(&self, name: &str, request: CreateArtifactRequest) -> Result<(), ArtifactError> {
-        self.create(name, &request).await.map(drop)
+        let created = self.create(name, &request, &mut self.tries(name)).await;
+        created.map(drop)
     }
 
     fn expires(&self, expires: Option<DateTime<Utc>>) -> DateTime<Utc> {
         expires.unwrap_or(self.task_expires)
-    }
-
-    /// Asks for an address and puts the bytes there, once.
-    async fn try_upload(
-        &self,
-        name: &str,
-        request: &CreateArtifactRequest,
-        body: &Body,
-    ) -> Result<Uploaded, TryError> {
-        match self.create(name, request).await.map_err(TryError::Final)? {
-            CreateArtifactResponse::S3 {
-                put_url,
-                content_type,
-                ..
-            } => {
-                let target = Target {
-                    url: &put_url,
-                    content_type: &content_type,
-                    stall: self.stall,
-                };
-                put::put(&self.http, &target, body)
-                    .await
-                    .map_err(|error| match error {
-                        PutError::Content(error) => TryError::Final(unreadable(name, &error)),
-                        PutError::Storage(why) => TryError::Again(why),
-                    })
-            }
-            CreateArtifactResponse::Object(_)
-            | CreateArtifactResponse::Reference
-            | CreateArtifactResponse::Link
-            | CreateArtifactResponse::Error => {
-                let why = format!("the queue answers with another kind of artifact for {name}");
-                Err(TryError::Final(ArtifactError::Other(why)))
-            }
-        }
     }
 }
 
 #[async_trait]
 impl ArtifactStore for QueueArtifacts {
     async fn upload(&self, upload: Upload) -> Result<Uploaded, ArtifactError> {
-        let Upload {
-            name,
-            content,
-            encoding,
-            content_type,
-            expires,
-        } = upload;
-        let body = match encoding {
-            Encoding::Identity => Body::identity(content),
-            Encoding::Gzip => Body::gzip(&*content, &self.scratch)
-                .await
-                .map_err(|error| unreadable(&name, &error))?,
-        };
-        let expires = self.expires(expires);
-        let request = CreateArtifactRequest::S3 {
-            expires,
-            content_type,
-            content_length: Some(body.length()),
-        };
-        let mut pause = self.pause;
-        for attempt in 1.. {
-            match self.try_upload(&name, &request, &body).await {
-                Ok(uploaded) => return Ok(uploaded),
-                Err(TryError::Final(error)) => return Err(error),
-                Err(TryError::Again(why)) if attempt == TRIES => {
-                    return Err(ArtifactError::Unavailable(format!(
-                        "artifact {name} could not be stored in {TRIES} tries: {why}"
-                    )));
+        let name = upload.name.clone();
+        let _slot = self.storage.slots.take(upload.content.size()).await;
+        let uploaded = match self.storage.storage_type {
+            StorageType::S3 => self.upload_to_s3(upload).await,
+            StorageType::Object => {
+                if upload.encoding == Encoding::Gzip && !self.told.swap(true, Ordering::Relaxed) {
+                    self.log.line(LogLevel::Info, NOT_COMPRESSED);
                 }
-                Err(TryError::Again(why)) => {
-                    tracing::warn!(run = %self.key, name, attempt, why, "an artifact could not be stored, trying again");
-                    let jittered = pause.mul_f64(rand::rng().random_range(0.75..1.25));
-                    tokio::time::sleep(jittered).await;
-                    pause *= 2;
-                }
+                self.upload_object(upload).await
             }
+        };
+        if let Err(error) = &uploaded {
+            tracing::info!(run = %self.key, name, %error, "an artifact was not uploaded");
         }
-        // The loop has no end but those above.
-        Err(ArtifactError::Cancelled)
+        uploaded
     }
 
     async fn reference(
@@ -234,31 +223,6 @@ impl fmt::Debug for QueueArtifacts {
         f.debug_struct("QueueArtifacts")
             .field("key", &self.key)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why one try failed.
-enum TryError {
-    /// Another would fail the same way.
-    Final(ArtifactError),
-    /// The storage may be better at another time, or at another address.
-    Again(String),
-}
-
-fn unreadable(name: &str, error: &std::io::Error) -> ArtifactError {
-    ArtifactError::Other(format!(
-        "what was to be artifact {name} could not be read: {error}"
-    ))
-}
-
-/// What a refusal of the queue means for the artifact's author.
-fn refusal(name: &str, error: &CallError) -> ArtifactError {
-    let message = format!("artifact {name}: {}", error.kind);
-    match error.status() {
-        Some(409) => ArtifactError::Conflict(message),
-        Some(400 | 413) => ArtifactError::Invalid(message),
-        Some(401 | 403 | 404 | 410) => ArtifactError::Other(message),
-        Some(_) | None => ArtifactError::Unavailable(message),
     }
 }
 

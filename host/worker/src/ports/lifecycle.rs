@@ -2,15 +2,15 @@
 
 use plugin_host::ports::Lifecycle;
 
-use crate::stop::StopHandle;
+use crate::stop::{Reason, StopHandle};
 
 impl Lifecycle for StopHandle {
     fn stop_gracefully(&self, why: &str) {
-        self.graceful(why);
+        self.graceful(Reason::Plugin, why);
     }
 
     fn stop_now(&self, why: &str) {
-        self.now(why);
+        self.now(Reason::Plugin, why);
     }
 
     fn stopping(&self) -> bool {

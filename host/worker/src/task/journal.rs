@@ -59,6 +59,11 @@ impl Journal {
         self.log.line(LogLevel::Info, text);
     }
 
+    /// A line that the task's author should see.
+    pub(super) fn warn(&self, text: &str) {
+        self.log.line(LogLevel::Warn, text);
+    }
+
     /// A line that says why the task will not succeed.
     pub(super) fn error(&self, text: &str) {
         self.log.line(LogLevel::Error, text);

@@ -356,8 +356,8 @@ mod tests {
             task_id: slugid::nice(),
             run_id: 0,
         };
-        let (queue, server) = refusing_queue().await;
-        let lease = Lease::begin(&claim(&key), &queue, watch::channel(Duration::MAX).1);
+        let (deployment, server) = refusing_queue().await;
+        let lease = Lease::begin(&claim(&key), &deployment.queue(), watch::channel(Duration::MAX).1);
         (lease, server)
     }
 
@@ -419,6 +419,19 @@ mod tests {
         assert!(!change(&sender, State::Held(Instant::now())));
         assert!(!change(&sender, State::Lost(AbortReason::ClaimLost)));
         assert!(matches!(*state.borrow(), State::Lost(AbortReason::Canceled)));
+    }
+
+    #[test]
+    fn an_outage_of_13_of_a_claim_s_20_minutes_leaves_time_for_a_try() {
+        let seconds = Duration::from_secs;
+        // The worst that can be: it begins with the first attempt to reclaim, and every attempt hangs until its time is over.
+        let (mut left, at_the_end) = (seconds(1200 - 400), seconds(1200 - 400 - 13 * 60));
+        for _ in 0..10_000 {
+            while left > at_the_end {
+                left = left.saturating_sub(time_for_a_try(left).min(seconds(30)) + retry_pause(left));
+            }
+            assert!(left > seconds(5), "{left:?}");
+        }
     }
 
     #[test]

@@ -42,12 +42,14 @@ pub(crate) struct RunParts {
     pub(crate) engine: Arc<dyn Engine>,
     /// Its plugins, not yet told of it.
     pub(crate) plugins: RunPlugins,
-    /// Fires when the hook in flight is to hurry.
+    /// Fires when the hook in flight is to hurry, and when the run is reported.
     pub(crate) abort_hooks: CancellationToken,
     /// Its log.
     pub(crate) log: Arc<TaskLog>,
     /// The payload as engine and plugins see it.
     pub(crate) payload: RunPayload,
+    /// What the task's author is to be told at the beginning.
+    pub(crate) warning: Option<String>,
     /// The first lines of its log name these.
     pub(crate) worker: Arc<plugin_host::ports::WorkerInfo>,
     /// Hears of each stage.
@@ -59,10 +61,36 @@ pub(crate) struct RunParts {
 /// The parts of a task's payload.
 #[derive(Clone, Debug)]
 pub(crate) struct RunPayload {
-    /// The engine's part; or, where anything in the payload is invalid, every problem, a line each.
-    pub(crate) engine: Result<Value, Vec<String>>,
+    /// The engine's part; or why the engine does not get to see the run.
+    pub(crate) engine: Result<Value, Unfit>,
     /// By plugin; none for one whose own part is invalid.
     pub(crate) plugins: BTreeMap<String, Option<Value>>,
+}
+
+/// Why a run ends before an engine has seen it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfit {
+    exception: Exception,
+    /// A line each.
+    problems: Vec<String>,
+}
+
+impl Unfit {
+    /// Something in the payload is invalid: these are all the problems that it has.
+    pub(crate) fn malformed(problems: Vec<String>) -> Self {
+        Self {
+            exception: Exception::MalformedPayload,
+            problems,
+        }
+    }
+
+    /// Something that the run needs can't be had.
+    pub(crate) fn unavailable(problem: String) -> Self {
+        Self {
+            exception: Exception::ResourceUnavailable,
+            problems: vec![problem],
+        }
+    }
 }
 
 /// What is left of a run for the worker to know.
@@ -110,6 +138,7 @@ struct Run {
     plugins: Arc<RunPlugins>,
     log: Arc<TaskLog>,
     payload: RunPayload,
+    warning: Option<String>,
     worker: Arc<plugin_host::ports::WorkerInfo>,
     observer: Arc<dyn RunObserver>,
     stop: StopHandle,
@@ -143,6 +172,7 @@ impl Run {
             plugins: Arc::new(parts.plugins),
             log,
             payload: parts.payload,
+            warning: parts.warning,
             worker: parts.worker,
             observer: parts.observer,
             stop: parts.stop,
@@ -165,13 +195,16 @@ impl Run {
             &self.worker.worker_id,
             &self.worker.task_queue_id,
         );
+        if let Some(warning) = &self.warning {
+            self.journal.warn(warning);
+        }
         let payload = match &self.payload.engine {
             Ok(_) => Ok(()),
-            Err(problems) => {
-                for problem in problems {
+            Err(unfit) => {
+                for problem in &unfit.problems {
                     self.journal.error(problem);
                 }
-                Err(Exception::MalformedPayload)
+                Err(unfit.exception)
             }
         };
         let (mut stage, mut effects) = stage::begin(payload);
@@ -332,6 +365,8 @@ impl Run {
             Effect::Report(resolution) => {
                 self.resolved = AfterResolution::Yes;
                 self.reported = true;
+                // What hooks still have to do is best effort.
+                self.abort_hooks.cancel();
                 let lease = self.lease.clone();
                 self.spawn(Operation::Report, async move {
                     lease.report(resolution).await;

@@ -5,12 +5,13 @@ use std::{io, path::Path, sync::Arc};
 use async_compression::tokio::bufread::GzipEncoder;
 use engine_api::{Content, ContentReader};
 use plugin_host::ports::Uploaded;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
-    io::{AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
 };
+
+use super::digest::{Digest, Digested};
 
 /// How many bytes are read at once.
 pub(super) const CHUNK: usize = 64 << 10;
@@ -73,6 +74,14 @@ impl Body {
         }
     }
 
+    /// What is to be computed while it is put: what was compressed has been hashed before.
+    pub(super) fn digest(&self) -> Digest {
+        match self {
+            Self::Identity(_) => Digest::sha256(),
+            Self::Gzip { .. } => Digest::default(),
+        }
+    }
+
     /// A reader at the first byte.
     pub(super) async fn open(&self) -> io::Result<ContentReader> {
         match self {
@@ -81,15 +90,28 @@ impl Body {
         }
     }
 
-    /// What was uploaded, when all of the body was read with this hash.
-    pub(super) fn uploaded(&self, hash: Sha256) -> Uploaded {
+    /// What was uploaded, when all of the body was read, and [`digest`](Self::digest) is this.
+    pub(super) fn uploaded(&self, digested: Digested) -> Uploaded {
         match self {
             Self::Identity(content) => Uploaded {
                 size: content.size(),
-                sha256: hexadecimal(hash),
+                sha256: digested.sha256.unwrap_or_default(),
             },
             Self::Gzip { uploaded, .. } => uploaded.clone(),
         }
+    }
+}
+
+/// All bytes of a content that are few.
+pub(super) async fn read(content: &dyn Content) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let size = content.size();
+    let mut reader = content.open().await?.take(size.saturating_add(1));
+    reader.read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 == size {
+        Ok(bytes)
+    } else {
+        Err(changed())
     }
 }
 
@@ -101,7 +123,7 @@ pub(super) fn changed() -> io::Error {
 /// A reader that hashes and counts what it reads.
 struct Hashing<'a> {
     reader: &'a mut ContentReader,
-    hash: Sha256,
+    hash: Digest,
     size: u64,
 }
 
@@ -109,7 +131,7 @@ impl<'a> Hashing<'a> {
     fn new(reader: &'a mut ContentReader) -> Self {
         Self {
             reader,
-            hash: Sha256::new(),
+            hash: Digest::sha256(),
             size: 0,
         }
     }
@@ -117,7 +139,7 @@ impl<'a> Hashing<'a> {
     fn uploaded(self) -> Uploaded {
         Uploaded {
             size: self.size,
-            sha256: hexadecimal(self.hash),
+            sha256: self.hash.finish().sha256.unwrap_or_default(),
         }
     }
 }
@@ -135,8 +157,4 @@ impl tokio::io::AsyncRead for Hashing<'_> {
         self.size += new.len() as u64;
         read
     }
-}
-
-fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

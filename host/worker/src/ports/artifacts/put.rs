@@ -8,32 +8,79 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use plugin_host::ports::Uploaded;
-use sha2::{Digest as _, Sha256};
+use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
+use plugin_host::ports::ArtifactError;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::io::ReaderStream;
 
-use super::body::{Body, CHUNK, changed};
+use super::{
+    body::{Body, CHUNK, changed},
+    digest::{Digest, Digested},
+    patience::Failure,
+};
 
 /// Where bytes are put.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct Target<'a> {
     /// Signed: it must not be in any message.
     pub(super) url: &'a str,
-    /// As the queue wants it.
-    pub(super) content_type: &'a str,
+    /// As they are wanted. The length is added where it is missing.
+    pub(super) headers: HeaderMap,
     /// How long nothing may move.
     pub(super) stall: Duration,
 }
 
 /// Why bytes were not stored.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum PutError {
     /// They could not be read.
-    Content(io::Error),
-    /// The storage did not take them.
-    Storage(String),
+    #[error("what was to be uploaded could not be read")]
+    Content(#[source] io::Error),
+    /// The storage has answered something else than success.
+    #[error("the storage answers {0}")]
+    Answer(StatusCode),
+    /// The storage has answered before it had all bytes.
+    #[error("the storage answers before it has all bytes")]
+    Early,
+    /// Nothing moved for so long.
+    #[error("nothing moved for {} s", .0.as_secs_f32())]
+    Stalled(Duration),
+    /// The address is none.
+    #[error("the address of the storage can't be used")]
+    Address(#[source] reqwest::Error),
+    /// The connection could not be made or broke; in one line, with the reason and without the address.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl PutError {
+    /// What it means for an artifact.
+    pub(super) fn of_artifact(self, name: &str) -> Failure {
+        let other = |why: String| Failure::Final(ArtifactError::Other(why));
+        match self {
+            Self::Content(error) => Failure::Final(unreadable(name, &error)),
+            Self::Address(_) => other(format!("artifact {name}: {self}")),
+            Self::Answer(StatusCode::PAYLOAD_TOO_LARGE) => {
+                Failure::Final(ArtifactError::Invalid(format!("artifact {name}: {self}")))
+            }
+            Self::Answer(
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS,
+            )
+            | Self::Early
+            | Self::Stalled(_)
+            | Self::Broken(_) => Failure::Outage(self.to_string()),
+            Self::Answer(status) if status.is_server_error() => Failure::Outage(self.to_string()),
+            // S3 says 400 where a connection was idle and 403 where an address is too old.
+            Self::Answer(_) => Failure::Refused(self.to_string()),
+        }
+    }
+}
+
+/// What is to become an artifact can't be read.
+pub(super) fn unreadable(name: &str, error: &io::Error) -> ArtifactError {
+    ArtifactError::Other(format!(
+        "what was to be artifact {name} could not be read: {error}"
+    ))
 }
 
 /// What is known of a PUT while it is under way.
@@ -41,55 +88,53 @@ pub(super) enum PutError {
 struct Course {
     moved: Instant,
     left: u64,
-    hash: Sha256,
+    digest: Digest,
     broken: Option<io::Error>,
 }
 
-/// Puts a body, and answers what was uploaded.
+/// Puts a body, computes `digest` on the way, and answers what came out.
 pub(super) async fn put(
     http: &reqwest::Client,
-    target: &Target<'_>,
+    target: Target<'_>,
     body: &Body,
-) -> Result<Uploaded, PutError> {
+    digest: Digest,
+) -> Result<Digested, PutError> {
     let reader = body.open().await.map_err(PutError::Content)?;
     let length = body.length();
     let course = Arc::new(Mutex::new(Course {
         moved: Instant::now(),
         left: length,
-        hash: Sha256::new(),
+        digest,
         broken: None,
     }));
-    let mut request = http
-        .put(target.url)
-        .header(CONTENT_TYPE, target.content_type)
-        .header(CONTENT_LENGTH, length);
-    if let Some(encoding) = body.content_encoding() {
-        request = request.header(CONTENT_ENCODING, encoding);
-    }
+    let Target {
+        url,
+        mut headers,
+        stall,
+    } = target;
+    headers.entry(CONTENT_LENGTH).or_insert(length.into());
     let stream = observed(ReaderStream::with_capacity(reader, CHUNK), course.clone());
+    let body = reqwest::Body::wrap_stream(stream);
     let sent = tokio::select! {
-        sent = request.body(reqwest::Body::wrap_stream(stream)).send() => sent,
-        () = stalled(&course, target.stall) => {
-            return Err(PutError::Storage(format!("nothing moved for {} s", target.stall.as_secs_f32())));
-        }
+        sent = http.put(url).headers(headers).body(body).send() => sent,
+        () = stalled(&course, stall) => return Err(PutError::Stalled(stall)),
     };
     let mut course = lock(&course);
     if let Some(error) = course.broken.take() {
         return Err(PutError::Content(error));
     }
-    let answer = sent.map_err(|error| PutError::Storage(chain(&error.without_url())))?;
+    let answer = match sent.map_err(reqwest::Error::without_url) {
+        Ok(answer) => answer,
+        Err(error) if error.is_builder() => return Err(PutError::Address(error)),
+        Err(error) => return Err(PutError::Broken(chain(&error))),
+    };
     if !answer.status().is_success() {
-        return Err(PutError::Storage(format!(
-            "the storage answers {}",
-            answer.status()
-        )));
+        return Err(PutError::Answer(answer.status()));
     }
     if course.left > 0 {
-        return Err(PutError::Storage(
-            "the storage answers before it has all bytes".to_owned(),
-        ));
+        return Err(PutError::Early);
     }
-    Ok(body.uploaded(std::mem::take(&mut course.hash)))
+    Ok(std::mem::take(&mut course.digest).finish())
 }
 
 /// The same bytes, hashed and counted, with an error where they are fewer or more than they should be.
@@ -115,7 +160,7 @@ fn observed(
             let taken = match left {
                 Some(left) => {
                     course.left = left;
-                    course.hash.update(&chunk);
+                    course.digest.update(&chunk);
                     Ok(chunk)
                 }
                 None => Err(Some(changed())),

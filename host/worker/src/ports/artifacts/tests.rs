@@ -1,146 +1,25 @@
 //! Uploads against a queue and a storage that fail in the ways that real ones do.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{io, sync::Arc};
 
 use async_compression::tokio::bufread::GzipDecoder;
-use axum::{
-    Json, Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::IntoResponse,
-    routing::{post, put},
-};
 use engine_api::{BytesContent, Content, ContentReader};
-use queue::CredentialsHandle;
-use serde_json::{Value, json};
+use queue::wire::Credentials;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
 
-/// What the storage does with the next PUT.
-#[derive(Clone, Copy, Debug)]
-enum Do {
-    Fail(u16),
-    Hang,
-}
+mod fake;
+mod objects;
 
-#[derive(Debug, Default)]
-struct Fake {
-    base: String,
-    /// What `createArtifact` answers with instead of success.
-    refuse: Option<(u16, Value)>,
-    plan: VecDeque<Do>,
-    created: Vec<Value>,
-    stored: Vec<(HeaderMap, Bytes)>,
-}
+use fake::{Do, On, Setup, upload};
 
-type Shared = Arc<Mutex<Fake>>;
-
-struct Setup {
-    fake: Shared,
-    store: QueueArtifacts,
-    _scratch: tempfile::TempDir,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Setup {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn create(State(fake): State<Shared>, Json(request): Json<Value>) -> impl IntoResponse {
-    let mut fake = fake.lock().unwrap();
-    fake.created.push(request.clone());
-    if let Some((status, body)) = &fake.refuse {
-        return (StatusCode::from_u16(*status).unwrap(), Json(body.clone()));
-    }
-    let number = fake.created.len();
-    let answer = match request["storageType"].as_str().unwrap() {
-        "s3" => json!({
-            "storageType": "s3",
-            "putUrl": format!("{}/storage/{number}?signature=s3cret", fake.base),
-            "expires": "2030-01-01T00:00:00Z",
-            "contentType": request["contentType"],
-        }),
-        other => json!({ "storageType": other }),
-    };
-    (StatusCode::OK, Json(answer))
-}
-
-async fn store(State(fake): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let step = fake.lock().unwrap().plan.pop_front();
-    match step {
-        Some(Do::Fail(status)) => StatusCode::from_u16(status).unwrap(),
-        Some(Do::Hang) => std::future::pending().await,
-        None => {
-            fake.lock().unwrap().stored.push((headers, body));
-            StatusCode::OK
-        }
-    }
-}
-
+/// The artifacts of a run of a worker that stores them in a bucket; what is planned goes wrong with its PUTs.
 async fn setup(plan: impl IntoIterator<Item = Do>) -> Setup {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let fake = Shared::default();
-    fake.lock().unwrap().base.clone_from(&base);
-    fake.lock().unwrap().plan.extend(plan);
-    let router = Router::new()
-        .route(
-            "/api/queue/v1/task/{task}/runs/{run}/artifacts/{name}",
-            post(create),
-        )
-        .route("/storage/{number}", put(store))
-        .with_state(fake.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let http = queue::http_client().unwrap();
-    let credentials = queue::wire::Credentials {
-        client_id: "c".to_owned(),
-        access_token: "t".to_owned(),
-        certificate: None,
-    };
-    let queue = queue::Deployment::new(
-        http.clone(),
-        &base,
-        CredentialsHandle::new(credentials),
-        queue::ClientOptions::default(),
-    )
-    .unwrap()
-    .queue();
-    let scratch = tempfile::tempdir().unwrap();
-    let key = RunKey {
-        task_id: "VDvsBbLxTUmpZTOSlI4nMA".to_owned(),
-        run_id: 0,
-    };
-    let expires = "2030-01-01T00:00:00Z".parse().unwrap();
-    let store = QueueArtifacts {
-        pause: Duration::from_millis(1),
-        ..QueueArtifacts::new(key, expires, queue, http, scratch.path().to_owned())
-    };
-    Setup {
-        fake,
-        store,
-        _scratch: scratch,
-        server,
-    }
-}
-
-fn upload(content: Arc<dyn Content>, encoding: Encoding) -> Upload {
-    Upload {
-        name: "public/a b.txt".to_owned(),
-        content,
-        encoding,
-        content_type: "text/plain".to_owned(),
-        expires: None,
-    }
+    let plan = (On::Put, plan.into_iter().collect());
+    fake::setup(StorageType::S3, [plan]).await
 }
 
 fn text() -> String {
@@ -254,19 +133,99 @@ async fn a_storage_that_keeps_failing_is_unavailable() {
         message.contains("500") && !message.contains("s3cret"),
         "{message}"
     );
-    assert_eq!(setup.fake.lock().unwrap().created.len(), TRIES as usize);
+    assert_eq!(setup.fake.lock().unwrap().created.len(), 5);
 }
 
 #[tokio::test]
 async fn a_storage_that_does_nothing_is_left() {
     let mut setup = setup([Do::Hang]).await;
-    setup.store.stall = Duration::from_millis(50);
+    Arc::get_mut(&mut setup.store.storage).unwrap().stall = Duration::from_millis(50);
     setup
         .store
         .upload(upload(BytesContent::new("x"), Encoding::Identity))
         .await
         .unwrap();
     assert_eq!(setup.fake.lock().unwrap().created.len(), 2);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_queue_is_waited_for_and_a_refusal_is_not() {
+    let setup = fake::setup(
+        StorageType::S3,
+        [(On::Create, vec![Do::Fail(503), Do::Fail(500), Do::Fail(429)])],
+    )
+    .await;
+    setup
+        .store
+        .upload(upload(BytesContent::new("x"), Encoding::Identity))
+        .await
+        .unwrap();
+    setup.fake.lock().unwrap().plan = vec![(On::Create, vec![Do::Fail(503)].into())];
+    setup
+        .store
+        .reference("a", "https://example.com", "text/plain", None)
+        .await
+        .unwrap();
+    setup.fake.lock().unwrap().plan = vec![(On::Create, vec![Do::Fail(404)].into())];
+    let refused = setup.store.link("b", "a", "text/plain", None).await;
+    assert!(matches!(refused, Err(ArtifactError::Other(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_upload_whose_credentials_are_swapped_while_it_runs_goes_on_with_the_new() {
+    let setup = setup([Do::Fail(500)]).await;
+    let new = Credentials {
+        client_id: "new".to_owned(),
+        access_token: "n".to_owned(),
+        certificate: None,
+    };
+    setup.fake.lock().unwrap().swap = Some((setup.credentials.clone(), new));
+    setup
+        .store
+        .upload(upload(BytesContent::new("x"), Encoding::Identity))
+        .await
+        .unwrap();
+    let fake = setup.fake.lock().unwrap();
+    assert_eq!(fake.signers, ["old", "new", "new"]);
+    assert_eq!(fake.stored.len(), 1);
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_take_so_much_is_not_asked_again() {
+    let setup = setup([Do::Fail(413)]).await;
+    let error = setup
+        .store
+        .upload(upload(BytesContent::new("x"), Encoding::Identity))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ArtifactError::Invalid(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn no_more_is_uploaded_at_a_time_than_the_worker_is_allowed_to() {
+    let mut setup = setup([Do::Hang, Do::Hang]).await;
+    Arc::get_mut(&mut setup.store.storage).unwrap().slots = UploadSlots::new(2, 1 << 20);
+    let store = &setup.store;
+    let waits = async || store.upload(upload(BytesContent::new("x"), Encoding::Gzip)).await;
+    let hang = async { tokio::join!(waits(), waits()) };
+    let third = async {
+        while !setup.fake.lock().unwrap().plan[0].1.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut third = Box::pin(waits());
+        assert!(futures_util::poll!(&mut third).is_pending());
+        // It has no place: it did not even compress.
+        assert_eq!(std::fs::read_dir(&store.storage.scratch).unwrap().count(), 2);
+        third
+    };
+    let mut hang = Box::pin(hang);
+    let third = tokio::select! {
+        _ = &mut hang => panic!("it did not hang"),
+        third = third => third,
+    };
+    drop(hang);
+    third.await.unwrap();
+    assert_eq!(setup.fake.lock().unwrap().stored.len(), 1);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use plugin_host::{
     CompilerCommand, HostConfig, HostOptions, Limits, NoProgress, PluginHost,
     ports::{RunPorts, WorkerInfo},
 };
-use queue::{ClientOptions, CredentialsHandle, Deployment, Queue, wire};
+use queue::{ClientOptions, CredentialsHandle, Deployment, wire};
 use serde_json::{Value, json};
 use services::{TaskLog, TemporaryStorage};
 use tokio::io::AsyncReadExt as _;
@@ -29,10 +29,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Capacity, RunOutcome, RunParts, RunPayload, Trouble, run};
 use crate::{
+    config::StorageType,
     launch::task_info,
     observe::{NoObserver, RunObserver},
-    ports::{QueueArtifacts, RunLog},
-    stop::StopHandle,
+    ports::{ArtifactStorage, QueueArtifacts, RunLog, UploadSlots},
+    stop::{Reason, StopHandle},
     task::lease::{Lease, LeaseSignal},
 };
 
@@ -85,7 +86,7 @@ impl SandboxBuilder for Stubborn {
 
     async fn start(self: Box<Self>, cancel: &CancellationToken) -> Result<Arc<dyn Sandbox>, EngineError> {
         if self.starts == Starts::InSpiteOfTheAbort {
-            self.stop.now("a test");
+            self.stop.now(Reason::Interrupted, "a test");
             cancel.cancelled().await;
         }
         Ok(Arc::new(*self))
@@ -205,7 +206,7 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
 }
 
 /// A queue where every run was resolved by somebody else.
-pub(in crate::task) async fn refusing_queue() -> (Queue, tokio::task::JoinHandle<()>) {
+pub(in crate::task) async fn refusing_queue() -> (Deployment, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root_url = format!("http://{}", listener.local_addr().unwrap());
     let refuse = Router::new().fallback(|| async { StatusCode::CONFLICT });
@@ -219,7 +220,7 @@ pub(in crate::task) async fn refusing_queue() -> (Queue, tokio::task::JoinHandle
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let http = queue::http_client().unwrap();
     let deployment = Deployment::new(http, &root_url, credentials, ClientOptions::default()).unwrap();
-    (deployment.queue(), server)
+    (deployment, server)
 }
 
 /// A run from its claim to its end.
@@ -237,7 +238,7 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let plugins = PluginHost::open(host_options(folder.path(), &worker, &stop))
         .await
         .unwrap();
-    let (queue, server) = refusing_queue().await;
+    let (deployment, server) = refusing_queue().await;
     let key = RunKey {
         task_id: slugid::nice(),
         run_id: 0,
@@ -245,23 +246,32 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let claim = claim(&key);
     let lease = Arc::new(Lease::begin(
         &claim,
-        &queue,
+        &deployment.queue(),
         tokio::sync::watch::channel(Duration::MAX).1,
     ));
     let storage = TemporaryStorage::open(&folder.path().join("temporary")).unwrap();
     let log = Arc::new(TaskLog::new(storage.run_file(&key, "log").unwrap(), 1 << 20));
     let abort_hooks = CancellationToken::new();
+    let run_log = Arc::new(RunLog::new(log.clone(), None));
+    let artifacts = ArtifactStorage {
+        storage_type: StorageType::S3,
+        objects: deployment.objects(),
+        http: queue::http_client().unwrap(),
+        scratch: folder.path().to_owned(),
+        slots: UploadSlots::new(1, 1),
+        stall: Duration::from_secs(60),
+    };
     let artifacts = QueueArtifacts::new(
-        key.clone(),
+        &lease,
         claim.task.expires,
-        queue.clone(),
-        queue::http_client().unwrap(),
-        folder.path().to_owned(),
+        Arc::new(artifacts),
+        run_log.clone(),
+        abort_hooks.clone(),
     );
     let ports = RunPorts {
         task: task_info(&claim),
         definition: Arc::default(),
-        log: Arc::new(RunLog::new(log.clone(), None)),
+        log: run_log,
         artifacts: Arc::new(artifacts),
         abort: abort_hooks.clone(),
     };
@@ -284,6 +294,7 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
             engine: Ok(json!({})),
             plugins: BTreeMap::new(),
         },
+        warning: None,
         worker: Arc::new(worker),
         observer,
         stop,

@@ -1,0 +1,82 @@
+//! The scopes of a task as plugins see them: where they allow to assume a role, the auth service is asked what that amounts to.
+
+use std::{error::Error, time::Duration};
+
+use queue::{Auth, CallError};
+use rand::Rng as _;
+use tokio::time::{Instant, sleep};
+
+/// What scopes that need to be expanded begin with.
+const ASSUME: &str = "assume:";
+/// The scope that the call takes.
+const EXPAND: &str = "auth:expand-scopes";
+/// The bounds of the pause between two times that the service is asked; the client asks a few times at each.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long an outage may last: as for uploads.
+const OUTAGE: Duration = Duration::from_secs(15 * 60);
+
+/// Scopes, and what a task's author should know of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scopes {
+    pub(super) scopes: Vec<String>,
+    pub(super) warning: Option<String>,
+}
+
+/// Nobody knows what the scopes of a task amount to.
+#[derive(Debug, thiserror::Error)]
+#[error("the scopes of the task could not be expanded: {}", .0.kind)]
+pub(super) struct NotExpanded(#[source] CallError);
+
+impl Scopes {
+    /// As they are.
+    pub(super) fn plain(scopes: &[String]) -> Self {
+        Self {
+            scopes: scopes.to_vec(),
+            warning: None,
+        }
+    }
+}
+
+/// Expands scopes, where there is something to expand. `auth` has the worker's own credentials.
+///
+/// # Errors
+/// When the auth service can't be reached for a long time, or refuses for another reason than that the worker may not ask.
+///
+/// # Cancel safety
+/// May be dropped.
+pub(super) async fn expand(auth: &Auth, scopes: &[String]) -> Result<Scopes, NotExpanded> {
+    if !scopes.iter().any(|scope| scope.starts_with(ASSUME)) {
+        return Ok(Scopes::plain(scopes));
+    }
+    let begun = Instant::now();
+    let mut pause = PAUSE.0;
+    loop {
+        let error = match auth.expand_scopes(scopes).await {
+            Ok(expanded) => {
+                return Ok(Scopes {
+                    scopes: expanded,
+                    warning: None,
+                });
+            }
+            Err(error) => error,
+        };
+        if error.status() == Some(403) {
+            return Ok(Scopes {
+                warning: Some(format!(
+                    "The roles among the scopes of the task are not expanded: the worker lacks the scope {EXPAND}"
+                )),
+                ..Scopes::plain(scopes)
+            });
+        }
+        if error.is_final() || begun.elapsed() >= OUTAGE {
+            return Err(NotExpanded(error));
+        }
+        tracing::warn!(
+            error = &error as &dyn Error,
+            "the scopes of a task could not be expanded, trying again"
+        );
+        let jittered = pause.mul_f64(rand::rng().random_range(0.75..1.25));
+        sleep(jittered).await;
+        pause = pause.saturating_mul(2).min(PAUSE.1);
+    }
+}
