@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::StorageType, task::lease::Lease};
 
+mod ahead;
 mod body;
 mod digest;
 mod object;

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::digest::{Digest, Digested};
 
-/// How many bytes are read at once.
-pub(super) const CHUNK: usize = 64 << 10;
+/// How many bytes are read at once: enough that the way to the thread that reads files costs little.
+pub(super) const CHUNK: usize = 256 << 10;
 
 /// What is put.
 #[derive(Debug)]

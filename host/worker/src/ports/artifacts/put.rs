@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::io::ReaderStream;
 
 use super::{
+    ahead::ahead,
     body::{Body, CHUNK, changed},
     digest::{Digest, Digested},
     patience::Failure,
@@ -88,7 +89,6 @@ pub(super) fn unreadable(name: &str, error: &io::Error) -> ArtifactError {
 struct Course {
     moved: Instant,
     left: u64,
-    digest: Digest,
     broken: Option<io::Error>,
 }
 
@@ -104,16 +104,20 @@ pub(super) async fn put(
     let course = Arc::new(Mutex::new(Course {
         moved: Instant::now(),
         left: length,
-        digest,
         broken: None,
     }));
+    let digest = Arc::new(Mutex::new(digest));
     let Target {
         url,
         mut headers,
         stall,
     } = target;
     headers.entry(CONTENT_LENGTH).or_insert(length.into());
-    let stream = observed(ReaderStream::with_capacity(reader, CHUNK), course.clone());
+    let pieces = ahead(ReaderStream::with_capacity(reader, CHUNK), {
+        let digest = digest.clone();
+        move |piece| lock(&digest).update(piece)
+    });
+    let stream = observed(pieces, course.clone());
     let body = reqwest::Body::wrap_stream(stream);
     let sent = tokio::select! {
         sent = http.put(url).headers(headers).body(body).send() => sent,
@@ -134,10 +138,11 @@ pub(super) async fn put(
     if course.left > 0 {
         return Err(PutError::Early);
     }
-    Ok(std::mem::take(&mut course.digest).finish())
+    // All bytes were sent, so all were read.
+    Ok(std::mem::take(&mut *lock(&digest)).finish())
 }
 
-/// The same bytes, hashed and counted, with an error where they are fewer or more than they should be.
+/// The same bytes, counted as they are sent, with an error where they are fewer or more than they should be.
 fn observed(
     stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     course: Arc<Mutex<Course>>,
@@ -160,7 +165,6 @@ fn observed(
             let taken = match left {
                 Some(left) => {
                     course.left = left;
-                    course.digest.update(&chunk);
                     Ok(chunk)
                 }
                 None => Err(Some(changed())),
@@ -192,8 +196,8 @@ async fn stalled(course: &Mutex<Course>, stall: Duration) {
     }
 }
 
-fn lock(course: &Mutex<Course>) -> std::sync::MutexGuard<'_, Course> {
-    course.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An error with all that caused it, in one line.
