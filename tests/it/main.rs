@@ -47,6 +47,8 @@ mod many;
 #[cfg(test)]
 mod max_run_time;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod payloads;
@@ -61,6 +63,10 @@ mod resolutions;
 #[cfg(test)]
 mod run_task;
 #[cfg(test)]
+mod scopes;
+#[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod uploads;
 #[cfg(test)]
 mod worker_runner;

@@ -12,6 +12,7 @@ mod media;
 mod name;
 mod payload;
 mod publish;
+mod table;
 
 use host::Worker;
 use payload::{Bounds, Payload, Time, Wanted};

@@ -5,13 +5,17 @@ use std::fmt::Write as _;
 /// The longest name that the queue takes, in characters.
 const MAX: usize = 1024;
 
-/// Whether the queue takes a name: it answers an internal error to some that it does not take.
+/// Whether the queue takes a name: it answers an internal error to some that it does not take. And no address has a part that
+/// is a dot or two.
 pub(crate) fn is_valid(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX && name.bytes().all(is_printable)
+    !matches!(name, "" | "." | "..") && name.len() <= MAX && name.bytes().all(is_printable)
 }
 
 /// A name that the queue takes, as near as can be to one that it may not take: other bytes as `%XX`, and cut.
 pub(crate) fn made_valid(name: &str) -> String {
+    if matches!(name, "." | "..") {
+        return name.replace('.', "%2E");
+    }
     let mut valid = String::with_capacity(name.len());
     for byte in name.bytes() {
         if is_printable(byte) {
@@ -66,7 +70,7 @@ mod tests {
             assert!(is_valid(name), "{name}");
             assert_eq!(made_valid(name), name);
         }
-        for name in ["", "ä", "a\n", "a\u{7f}", "a\tb", &"a".repeat(1025)] {
+        for name in ["", ".", "..", "ä", "a\n", "a\u{7f}", "a\tb", &"a".repeat(1025)] {
             assert!(!is_valid(name), "{name:?}");
         }
     }
@@ -74,6 +78,7 @@ mod tests {
     #[test]
     fn other_bytes_of_a_name_are_written_as_numbers() {
         assert_eq!(made_valid("public/ä\n.txt"), "public/%C3%A4%0A.txt");
+        assert_eq!(made_valid(".."), "%2E%2E");
         assert_eq!(made_valid(&"ä".repeat(1024)).len(), 1024);
     }
 

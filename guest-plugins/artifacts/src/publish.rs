@@ -13,6 +13,7 @@ use crate::{
     host::Host,
     name,
     payload::{Definition, Kind, Need, Wanted, add_line},
+    table::{Fate, RowId, Table},
 };
 
 /// How many uploads are queued before one is heard of: enough to keep the host busy, few enough to stop soon where the
@@ -20,6 +21,8 @@ use crate::{
 const QUEUED: usize = 32;
 /// How many contradictions are told.
 const TOLD: usize = 50;
+/// How many lines and bytes are said of artifacts one by one: the table at the end is to find room in what a plugin may write.
+const SAID: (usize, usize) = (5000, 2 << 20);
 /// The longest message that the host takes for an error artifact, in bytes: long names are in messages too.
 const MAX_MESSAGE: usize = 1024;
 
@@ -36,16 +39,19 @@ pub(crate) struct Publisher<'a, H> {
     task_expires: &'a str,
     /// By name.
     published: BTreeMap<String, Published>,
+    table: Table,
     queued: usize,
     /// Whether it makes no sense to go on.
     over: bool,
     verdict: Verdict,
+    /// Lines and bytes that may still be said.
+    left: (usize, usize),
 }
 
 /// What a name was given to.
 #[derive(Debug)]
 enum Published {
-    File(Definition, Need),
+    File(Definition, Need, RowId),
     Error,
 }
 
@@ -88,9 +94,11 @@ impl<'a, H: Host> Publisher<'a, H> {
             reserved,
             task_expires,
             published: BTreeMap::new(),
+            table: Table::default(),
             queued: 0,
             over: false,
             verdict: Verdict::default(),
+            left: SAID,
         }
     }
 
@@ -108,7 +116,30 @@ impl<'a, H: Host> Publisher<'a, H> {
         while let Some(outcome) = self.host.next_outcome() {
             self.settle(outcome);
         }
+        self.table.write(self.host);
         self.verdict.answer()
+    }
+
+    /// Says something of one artifact.
+    fn say(&mut self, level: Level, line: &str) {
+        let (lines, bytes) = &mut self.left;
+        if *lines == 0 {
+            return;
+        }
+        *lines -= 1;
+        match bytes.checked_sub(line.len()) {
+            Some(left) if *lines > 0 => {
+                *bytes = left;
+                self.host.log(level, line);
+            }
+            Some(_) | None => {
+                *lines = 0;
+                self.host.log(
+                    Level::Info,
+                    "Nothing more is said of single artifacts but in the table at the end",
+                );
+            }
+        }
     }
 
     fn file(&mut self, wanted: &Wanted) {
@@ -147,19 +178,21 @@ impl<'a, H: Host> Publisher<'a, H> {
                 let path = name::join(&wanted.path, path);
                 match reason(Kind::File, &format!("'{path}'"), error) {
                     Ok(reason) => self.instead(wanted, &name, reason),
-                    Err(error) => self.refused(&name, wanted.need, error),
+                    Err(error) => self.not_begun(&name, wanted.need, error),
                 }
             }
         }
     }
 
-    fn is_reserved(&self, name: &str) -> bool {
+    fn is_reserved(&mut self, name: &str) -> bool {
         let reserved = self.reserved.iter().any(|reserved| reserved == name);
         if reserved {
-            self.host.log(
+            self.say(
                 Level::Warn,
                 &format!("Not uploading artifact {name} of task.payload.artifacts: the worker publishes another of this name"),
             );
+            let row = self.table.add(name, None);
+            self.table.set(row, Fate::LeftOut);
         }
         reserved
     }
@@ -182,13 +215,13 @@ impl<'a, H: Host> Publisher<'a, H> {
             );
         }
         match self.published.get(name) {
-            Some(Published::File(former, _)) if *former == definition => return,
+            Some(Published::File(former, ..)) if *former == definition => return,
             Some(Published::File(..) | Published::Error) => {
                 let why = format!(
                     "'{}' is not what was published under this name before",
                     definition.path
                 );
-                return self.refused(name, wanted.need, Error::Conflict(why));
+                return self.not_begun(name, wanted.need, Error::Conflict(why));
             }
             None => {}
         }
@@ -196,22 +229,21 @@ impl<'a, H: Host> Publisher<'a, H> {
             .expires
             .as_ref()
             .map_or(self.task_expires, |time| &time.text);
-        self.host.log(
-            Level::Info,
-            &format!(
-                "Uploading artifact {name} from file {} with content encoding \"{}\", mime type \"{}\" and expiry {}",
-                definition.path,
-                definition.encoding.name(),
-                definition.content_type,
-                expires,
-            ),
+        let line = format!(
+            "Uploading artifact {name} from file {} with content encoding \"{}\", mime type \"{}\" and expiry {}",
+            definition.path,
+            definition.encoding.name(),
+            definition.content_type,
+            expires,
         );
+        self.say(Level::Info, &line);
+        let row = self.table.add(name, Some(definition.encoding));
         match self.host.upload(name, file, &definition) {
             Ok(()) => self.queued += 1,
-            Err(error) => return self.refused(name, wanted.need, error),
+            Err(error) => return self.refused(row, name, wanted.need, error),
         }
         self.published
-            .insert(name.to_owned(), Published::File(definition, wanted.need));
+            .insert(name.to_owned(), Published::File(definition, wanted.need, row));
         if self.queued >= QUEUED
             && let Some(outcome) = self.host.next_outcome()
         {
@@ -222,12 +254,13 @@ impl<'a, H: Host> Publisher<'a, H> {
     /// Takes in what became of an upload.
     fn settle(&mut self, outcome: Outcome) {
         self.queued = self.queued.saturating_sub(1);
-        if let Err(error) = outcome.uploaded {
-            let need = match self.published.get(&outcome.name) {
-                Some(Published::File(_, need)) => *need,
-                Some(Published::Error) | None => Need::Required,
-            };
-            self.refused(&outcome.name, need, error);
+        let Some(Published::File(_, need, row)) = self.published.get(&outcome.name) else {
+            return;
+        };
+        let (need, row) = (*need, *row);
+        match outcome.uploaded {
+            Ok(uploaded) => self.table.set(row, Fate::Uploaded(uploaded.size)),
+            Err(error) => self.refused(row, &outcome.name, need, error),
         }
     }
 
@@ -236,13 +269,15 @@ impl<'a, H: Host> Publisher<'a, H> {
         let path = format!("'{}'", wanted.path);
         match reason(wanted.kind, &path, error) {
             Ok(reason) => self.instead(wanted, &wanted.name, reason),
-            Err(error) => self.refused(&wanted.name, wanted.need, error),
+            Err(error) => self.not_begun(&wanted.name, wanted.need, error),
         }
     }
 
     /// Publishes why there is no artifact of a name.
     fn instead(&mut self, wanted: &Wanted, name: &str, reason: Reason) {
         let Reason { word, message } = reason;
+        let row = self.table.add(name, None);
+        let why = format!("{word}: {message}");
         let valid = name::made_valid(name);
         let place = if valid == name {
             String::new()
@@ -251,10 +286,11 @@ impl<'a, H: Host> Publisher<'a, H> {
         };
         match wanted.need {
             Need::Optional => {
-                self.host.log(
+                self.say(
                     Level::Warn,
-                    &format!("An optional artifact is missing: {word}: {message}{place}"),
+                    &format!("An optional artifact is missing: {why}{place}"),
                 );
+                self.table.set(row, Fate::Missing(why));
             }
             Need::Required => {
                 // Where the commands have failed, this is most likely a consequence.
@@ -263,10 +299,11 @@ impl<'a, H: Host> Publisher<'a, H> {
                 } else {
                     Level::Warn
                 };
-                self.host.log(
+                self.say(
                     level,
-                    &format!("TASK FAILURE during artifact upload: {word}: {message}{place}"),
+                    &format!("TASK FAILURE during artifact upload: {why}{place}"),
                 );
+                self.table.set(row, Fate::Failed(why));
                 self.verdict.failed = true;
             }
         }
@@ -281,12 +318,26 @@ impl<'a, H: Host> Publisher<'a, H> {
             Ok(()) => {
                 self.published.insert(valid, Published::Error);
             }
-            Err(error) => self.refused(&valid, wanted.need, error),
+            Err(error) => self.refused(row, &valid, wanted.need, error),
         }
     }
 
+    /// The host does not even begin to do what it was asked to.
+    fn not_begun(&mut self, name: &str, need: Need, error: Error) {
+        let row = self.table.add(name, None);
+        self.refused(row, name, need, error);
+    }
+
     /// The host does not do what it was asked to.
-    fn refused(&mut self, name: &str, need: Need, error: Error) {
+    fn refused(&mut self, row: RowId, name: &str, need: Need, error: Error) {
+        let why = error.message().to_owned();
+        self.table.set(
+            row,
+            match need {
+                Need::Optional => Fate::Missing(why),
+                Need::Required => Fate::Failed(why),
+            },
+        );
         match (&error, need) {
             (Error::Cancelled, _) => {
                 self.over = true;
@@ -303,15 +354,14 @@ impl<'a, H: Host> Publisher<'a, H> {
             }
             (error, Need::Optional) => {
                 let why = error.message();
-                self.host.log(
+                self.say(
                     Level::Warn,
                     &format!("The optional artifact {name} is not published: {why}"),
                 );
             }
             (Error::Invalid(why), Need::Required) => {
                 self.verdict.failed = true;
-                self.host
-                    .log(Level::Error, &format!("Artifact {name} is not published: {why}"));
+                self.say(Level::Error, &format!("Artifact {name} is not published: {why}"));
             }
             (Error::Conflict(why), Need::Required) => {
                 self.verdict.contradictions += 1;

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
-mod fake;
+pub(crate) mod fake;
 mod judging;
 mod listing;
+mod telling;
 mod uploading;
 
 const DEADLINE: &str = "2026-08-22T17:00:00.000Z";

@@ -23,9 +23,9 @@ pub struct Limits {
     pub call_bytes: u64,
     /// Milliseconds that one hook may compute. Waiting in the host does not count.
     pub cpu_ms: u64,
-    /// Milliseconds that one hook may take. Time in `sandbox.wait` and while uploads settle does not count.
+    /// Milliseconds that one hook may take. Time in `sandbox.wait` and while artifacts are stored does not count.
     pub hook_ms: u64,
-    /// Milliseconds that one call of the host may take, `sandbox.wait` and uploads left out.
+    /// Milliseconds that one call of the host may take, `sandbox.wait` and those that store artifacts left out.
     pub call_ms: u64,
     /// Lines that the plugin may write in each of the two logs, for each run.
     pub log_lines: u64,

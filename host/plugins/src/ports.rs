@@ -104,9 +104,10 @@ pub struct Uploaded {
     pub sha256: String,
 }
 
-/// The artifacts of one run, in the queue. Every call retries what may be retried before it answers. A call is polled on the
-/// worker's own runtime, and may be dropped at any point: when the hook that began it is cancelled, when its plugin broke, and
-/// all but `upload` when it takes too long. Then it lets go of what it holds, and leaves no file behind.
+/// The artifacts of one run, in the queue. Every call retries what may be retried before it answers, and bounds by itself how
+/// long that takes; `upload` also waits until it is its turn. A call is polled on the worker's own runtime, and may be dropped
+/// at any point: when the hook that began it is cancelled, and when its plugin broke. Then it lets go of what it holds, and
+/// leaves no file behind.
 #[async_trait]
 pub trait ArtifactStore: fmt::Debug + Send + Sync {
     /// Stores bytes.

@@ -137,15 +137,25 @@ impl State {
         self.bounded(begun)
     }
 
-    /// Awaits a call of one of the worker's services on the worker's runtime, for no longer than one call may take and the
-    /// hook may go on. The call is dropped then.
-    pub(crate) fn of_worker<T, F>(&self, call: F) -> impl Future<Output = Result<T, Error>> + use<T, F>
+    /// Awaits a call of the run's artifact store on the worker's runtime, for as long as the hook may go on. The call is
+    /// dropped then. The hook's clock stands still meanwhile, as it does for uploads: a queue that is gone for a while is
+    /// not the plugin's fault, and the store's own patience bounds the call.
+    pub(crate) fn of_store<T, F>(&self, call: F) -> impl Future<Output = Result<T, Error>> + use<T, F>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let begun = self.run.as_ref().map(|run| run.host.spawn(call));
-        self.bounded(begun.map(AbortOnDropHandle::new))
+        let begun = self
+            .run
+            .as_ref()
+            .map(|run| (AbortOnDropHandle::new(run.host.spawn(call)), run.cancel.clone()));
+        let clock = self.clock.clone();
+        async move {
+            let _clock_stands_still = clock.hold();
+            let (begun, cancel) = begun.ok_or(Error::Closed)?;
+            let done = cancel.run_until_cancelled(begun).await;
+            done.ok_or(Error::Cancelled)?.map_err(broke)
+        }
     }
 
     /// The future does not hold the state, which other threads can't share.
@@ -171,10 +181,7 @@ impl State {
             };
             match done {
                 Ok(Ok(done)) => Ok(done),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a call on behalf of a plugin broke");
-                    Err(Error::Other("the worker failed to do this".to_owned()))
-                }
+                Ok(Err(error)) => Err(broke(error)),
                 Err(_elapsed) => Err(Error::Limit(format!(
                     "one call of the host took longer than {limit} ms ({key})"
                 ))),
@@ -250,6 +257,12 @@ impl RunState {
     pub(crate) async fn retire(&mut self) {
         self.uploads.abandon().await;
     }
+}
+
+/// A call on behalf of a plugin has panicked.
+fn broke(error: JoinError) -> Error {
+    tracing::error!(%error, "a call on behalf of a plugin broke");
+    Error::Other("the worker failed to do this".to_owned())
 }
 
 /// Refuses text that is longer than any name, path or address is.

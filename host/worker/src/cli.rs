@@ -129,7 +129,9 @@ impl Command {
         match self {
             Self::Run(_) => None,
             Self::Work { .. } | Self::Queue(_) => Some(logging::Quiet::No),
-            Self::RunTask(_) | Self::Config(_) | Self::Plugin(_) | Self::Schema(_) => Some(logging::Quiet::Yes),
+            Self::RunTask(_) | Self::Config(_) | Self::Plugin(_) | Self::Schema(_) => {
+                Some(logging::Quiet::Yes)
+            }
         }
     }
 }

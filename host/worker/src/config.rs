@@ -31,9 +31,7 @@ pub(crate) use load::{ConfigError, load, load_without_secrets};
 pub(crate) use origins::Layer;
 pub(crate) use secrets::{NoSecret, Secrets};
 pub(crate) use show::Shown;
-pub(crate) use taskcluster::{
-    EmbeddedConfig, TaskclusterConfig, WorkerManagerConfig, default_claim_timeout,
-};
+pub(crate) use taskcluster::{EmbeddedConfig, TaskclusterConfig, WorkerManagerConfig, default_claim_timeout};
 pub(crate) use values::{NotAPeriod, Period, Secret};
 
 /// The config of one worker. Any value may also come from elsewhere: `{$env: NAME}` is an environment variable

@@ -335,3 +335,6 @@ impl std::fmt::Debug for StaticProof {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,12 @@ impl Definition {
         self
     }
 
+    /// What the task may do.
+    pub(crate) fn scopes(mut self, scopes: &[&str]) -> Self {
+        self.0["scopes"] = scopes.into();
+        self
+    }
+
     /// The same with another payload.
     pub(crate) fn payload(mut self, payload: Value) -> Self {
         self.0["payload"] = payload;

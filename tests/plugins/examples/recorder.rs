@@ -1,7 +1,7 @@
 //! Writes a line in each hook, so that tests see which hooks were called: `recorder: HOOK`, with what the hook was told
 //! behind it, as in `recorder: finished (success: true) of TASKID/0`. Hooks of the worker are `recorder: worker-started`,
 //! `recorder: report-idle`, `recorder: report-progress (running: 1, resolved: 3)` and
-//! `recorder: report-non-fatal-error (MESSAGE)`.
+//! `recorder: report-non-fatal-error (MESSAGE)`. The scopes that a task has are `recorder: scopes: [SCOPE, SCOPE]`.
 
 use plugin_sdk::{
     ExceptionReason, HookError, NewTask, NoConfig, NoPayload, Plugin, ResultSet, Sandbox, SandboxBuilder,
@@ -38,6 +38,7 @@ impl TaskPlugin for Recorder {
             Some(NoPayload {}) => "new-task (valid payload)",
             None => "new-task (invalid payload)",
         });
+        say(&format!("recorder: scopes: [{}]", new.task.scopes.join(", ")));
         Ok(recorder)
     }
 

@@ -1,7 +1,7 @@
 //! `artifacts`: artifacts of the run that the instance serves.
 //!
-//! Uploads run beside the hook, a few at a time, on the worker's own runtime. Whatever is still queued when the hook
-//! returns is settled before the hook counts as done.
+//! Uploads run beside the hook, on the worker's own runtime; the store decides how many of all runs' at a time. Whatever is
+//! still queued when the hook returns is settled before the hook counts as done.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +11,6 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::{
     runtime::Handle,
-    sync::Semaphore,
     task::{self, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -28,10 +27,8 @@ use crate::{
     state::{RunState, State, short},
 };
 
-/// How many uploads of one instance run at a time.
-const PARALLEL: usize = 8;
-/// How many may wait beside them before `upload` blocks.
-const WAITING: usize = 56;
+/// How many uploads of one instance may wait or run before `upload` blocks.
+const QUEUED: usize = 64;
 /// The words of the queue for why there is no artifact.
 const REASONS: [&str; 4] = [
     "file-missing-on-worker",
@@ -46,7 +43,6 @@ pub(crate) struct Uploads {
     running: JoinSet<Outcome>,
     names: HashMap<task::Id, String>,
     settled: VecDeque<Outcome>,
-    permits: Arc<Semaphore>,
     runtime: Handle,
 }
 
@@ -57,23 +53,17 @@ impl Uploads {
             running: JoinSet::new(),
             names: HashMap::new(),
             settled: VecDeque::new(),
-            permits: Arc::new(Semaphore::new(PARALLEL)),
             runtime,
         }
     }
 
     fn queue(&mut self, store: Arc<dyn ArtifactStore>, upload: Upload, cancel: CancellationToken) {
-        let permits = self.permits.clone();
         let name = upload.name.clone();
         let known_as = name.clone();
         let begun = self.running.spawn_on(
             async move {
-                let work = async {
-                    let _permit = permits.acquire_owned().await;
-                    store.upload(upload).await
-                };
                 let uploaded = cancel
-                    .run_until_cancelled(work)
+                    .run_until_cancelled(store.upload(upload))
                     .await
                     .unwrap_or(Err(ArtifactError::Cancelled));
                 let uploaded = uploaded
@@ -119,7 +109,7 @@ impl Uploads {
 
     /// Waits until another may be queued.
     async fn room(&mut self) {
-        while self.running.len() >= PARALLEL + WAITING
+        while self.running.len() >= QUEUED
             && let Some(outcome) = self.one().await
         {
             self.settled.push_back(outcome);
@@ -245,7 +235,7 @@ impl Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let done = self
-            .of_worker(async move { store.reference(&name, &url, &content_type, expires).await })
+            .of_store(async move { store.reference(&name, &url, &content_type, expires).await })
             .await;
         Ok(done.and_then(|done| done.map_err(Error::from)))
     }
@@ -265,7 +255,7 @@ impl Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let done = self
-            .of_worker(async move { store.link(&name, &target, &content_type, expires).await })
+            .of_store(async move { store.link(&name, &target, &content_type, expires).await })
             .await;
         Ok(done.and_then(|done| done.map_err(Error::from)))
     }
@@ -292,20 +282,22 @@ impl Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let done = self
-            .of_worker(async move { store.report_error(&name, &reason, &message, expires).await })
+            .of_store(async move { store.report_error(&name, &reason, &message, expires).await })
             .await;
         Ok(done.and_then(|done| done.map_err(Error::from)))
     }
 }
 
-/// What the queue takes as a name; it answers 500 to longer ones.
+/// What the queue takes as a name; it answers 500 to longer ones. `.` and `..` can't be a part of an address.
 fn valid_name(name: &str) -> Result<(), Error> {
     short("the name of an artifact", name)?;
     if name.is_empty() || !name.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
         return Err(Error::Invalid(format!(
-            "the name of an artifact is one or more printable ASCII characters, not {:?}",
-            name
+            "the name of an artifact is one or more printable ASCII characters, not {name:?}"
         )));
+    }
+    if matches!(name, "." | "..") {
+        return Err(Error::Invalid(format!("no artifact can be named {name:?}")));
     }
     Ok(())
 }

@@ -80,3 +80,34 @@ pub(super) async fn expand(auth: &Auth, scopes: &[String]) -> Result<Scopes, Not
         pause = pause.saturating_mul(2).min(PAUSE.1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use queue::{ClientOptions, Deployment};
+
+    use super::*;
+
+    /// An auth service that nobody can reach.
+    fn unreachable() -> Auth {
+        // Only the first of the process counts.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = queue::http_client().unwrap();
+        let deployment = Deployment::anonymous(http, "http://127.0.0.1:1", ClientOptions::default());
+        deployment.unwrap().auth()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_auth_service_that_is_gone_is_waited_for_but_not_for_ever() {
+        let begun = Instant::now();
+        let scopes = ["assume:x".to_owned()];
+        assert!(expand(&unreachable(), &scopes).await.is_err());
+        assert!(begun.elapsed() >= OUTAGE && begun.elapsed() < OUTAGE + Duration::from_secs(300));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_where_no_role_is_assumed() {
+        let scopes = ["assum".to_owned(), "queue:assume:x".to_owned()];
+        let expanded = expand(&unreachable(), &scopes).await.unwrap();
+        assert_eq!(expanded, Scopes::plain(&scopes));
+    }
+}

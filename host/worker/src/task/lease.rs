@@ -159,7 +159,7 @@ impl Lease {
             let left = until.saturating_duration_since(Instant::now());
             tracing::warn!(run = %self.key, %resolution, attempt, error = &error as &dyn std::error::Error, "could not report, trying again");
             tokio::select! {
-                () = sleep(retry_pause(left)) => {}
+                () = sleep(report_pause(attempt, left)) => {}
                 _ = self.lost() => {}
             }
         }
@@ -346,6 +346,16 @@ fn retry_pause(left: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.75..1.25))
 }
 
+/// The pause before a report is tried again that has failed so often: soon at first, since a task that is over waits for
+/// nothing else, and at last as a reclaim is.
+fn report_pause(failed: u32, left: Duration) -> Duration {
+    let soon = RETRY_PAUSE.0.saturating_mul(2_u32.saturating_pow(failed));
+    let soon = soon
+        .min(RETRY_PAUSE.1)
+        .mul_f64(rand::rng().random_range(0.75..1.25));
+    soon.min(retry_pause(left))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,5 +450,14 @@ mod tests {
         let short = retry_pause(Duration::from_secs(8));
         assert!(long <= RETRY_PAUSE.1.mul_f64(1.25) && long > short);
         assert!(retry_pause(Duration::ZERO) >= RETRY_PAUSE.0.mul_f64(0.75));
+    }
+
+    #[test]
+    fn a_report_is_tried_again_soon_whatever_is_left_of_the_claim() {
+        let left = Duration::from_secs(1200);
+        assert!(report_pause(1, left) < Duration::from_secs(1));
+        assert!(report_pause(2, left) < Duration::from_secs(2));
+        assert!(report_pause(40, left) >= RETRY_PAUSE.1.mul_f64(0.75));
+        assert!(report_pause(40, Duration::from_secs(8)) <= Duration::from_millis(1250));
     }
 }

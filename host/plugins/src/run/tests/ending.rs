@@ -52,6 +52,26 @@ async fn an_abort_ends_a_wait_at_once_and_later_calls_answer_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_abort_ends_a_call_that_stores_an_artifact_at_once() {
+    let mut bench = Bench::new();
+    bench.storage = Storage::Hangs;
+    let bench = bench.with(
+        "a",
+        Guest {
+            finished: "(call $refer) (call $expect (i32.const 7)) (call $ok)",
+            ..Guest::default()
+        },
+    );
+    let (run, artifacts) = bench.begun().await;
+    let (answer, ()) = tokio::join!(run.finished(true), async {
+        artifacts.begun.notified().await;
+        bench.abort.cancel();
+    });
+    assert_eq!(answer.failures, []);
+    run.dispose().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_ignores_an_abort_is_interrupted_after_its_grace() {
     for code in [
         // It calls on.

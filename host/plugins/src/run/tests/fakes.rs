@@ -39,6 +39,8 @@ pub(super) struct Log(Mutex<Vec<String>>);
 impl Log {
     /// The line after which the log is closed.
     pub(super) const CLOSED: &str = "closed";
+    /// The same of a log that takes two seconds to be opened.
+    pub(super) const SLOW: &str = "slow";
 
     pub(super) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
@@ -53,6 +55,9 @@ impl TaskLog for Log {
     /// What was written, once somebody has written that the log is closed.
     fn content(&self) -> Option<Arc<dyn Content>> {
         let lines = self.lines();
+        if lines.iter().any(|line| line == Self::SLOW) {
+            return Some(Arc::new(Slow));
+        }
         let is_closed = lines.iter().any(|line| line == Self::CLOSED);
         is_closed.then(|| BytesContent::new(lines.join("\n")) as Arc<dyn Content>)
     }
@@ -62,12 +67,30 @@ impl TaskLog for Log {
     }
 }
 
+/// A content that takes two seconds to be opened.
+#[derive(Debug)]
+struct Slow;
+
+#[async_trait]
+impl Content for Slow {
+    fn size(&self) -> u64 {
+        0
+    }
+
+    async fn open(&self) -> io::Result<engine_api::ContentReader> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(Box::new(io::Cursor::new(b"")))
+    }
+}
+
 /// How uploads end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
     Works,
     IsDown,
-    /// Uploads are never ready.
+    /// Everything takes a while.
+    IsSlow,
+    /// Nothing is ever ready.
     Hangs,
 }
 
@@ -99,7 +122,7 @@ impl ArtifactStore for Artifacts {
         let _under_way = UnderWay(self.under_way.clone());
         self.begun.notify_one();
         match self.storage {
-            Storage::Works => {
+            Storage::Works | Storage::IsSlow => {
                 // An upload that is not waited for would be missing.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 self.names.lock().unwrap().push(upload.name);
@@ -120,8 +143,11 @@ impl ArtifactStore for Artifacts {
         _content_type: &str,
         _expires: Option<DateTime<Utc>>,
     ) -> Result<(), ArtifactError> {
-        if self.storage == Storage::Hangs {
-            std::future::pending::<()>().await;
+        self.begun.notify_one();
+        match self.storage {
+            Storage::Works | Storage::IsDown => {}
+            Storage::IsSlow => tokio::time::sleep(Duration::from_millis(300)).await,
+            Storage::Hangs => std::future::pending().await,
         }
         self.names.lock().unwrap().push(name.to_owned());
         Ok(())

@@ -89,6 +89,10 @@
     (call $make (i32.const 4))
     (call $upload (i32.const 16) (i32.const 8) (i32.load (i32.const 516)) (i32.const 0)
       (i32.const 32) (i32.const 10) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512)))
+  ;; Opens the whole log.
+  (func $read_log
+    (call $log_content (i32.const 512)) (call $expect (i32.const 99))
+    (call $read (i32.load (i32.const 516)) (i32.const 512)))
   ;; Creates a reference as public/a.
   (func $refer
     (call $reference (i32.const 16) (i32.const 8) (i32.const 16) (i32.const 8)

@@ -116,13 +116,13 @@ async fn a_loop_before_the_first_hook_is_interrupted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_in_the_sandbox_counts_neither_as_computing_nor_as_time_of_the_hook() {
     let mut bench = Bench::new();
-    bench.storage = Storage::Hangs;
+    bench.log.line(LogLevel::Info, Log::SLOW);
     bench.limits.call_ms = 1_000;
     // Keeps the epoch moving: each return from a wait would be charged a tick.
     let mut bench = bench.with(
         "busy",
         Guest {
-            started: "(call $refer) (call $expect (i32.const 5)) (call $ok)",
+            started: "(call $read_log) (call $expect (i32.const 5)) (call $ok)",
             ..Guest::default()
         },
     );
@@ -152,11 +152,11 @@ async fn time_in_the_sandbox_counts_neither_as_computing_nor_as_time_of_the_hook
 async fn a_hook_that_sleeps_in_the_host_runs_into_its_wall_limit() {
     let mut bench = Bench::new();
     bench.limits.hook_ms = 50;
-    bench.storage = Storage::Hangs;
+    bench.log.line(LogLevel::Info, Log::SLOW);
     let bench = bench.with(
         "a",
         Guest {
-            new_task: "(call $refer) (call $ok)",
+            new_task: "(call $read_log) (call $ok)",
             ..Guest::default()
         },
     );
@@ -170,15 +170,33 @@ async fn a_hook_that_sleeps_in_the_host_runs_into_its_wall_limit() {
 async fn a_host_call_that_takes_too_long_is_answered_not_trapped() {
     let mut bench = Bench::new();
     bench.limits.call_ms = 50;
-    bench.storage = Storage::Hangs;
+    bench.log.line(LogLevel::Info, Log::SLOW);
     let bench = bench.with(
         "a",
         Guest {
-            new_task: "(call $refer) (call $expect (i32.const 5)) (call $ok)",
+            new_task: "(call $read_log) (call $expect (i32.const 5)) (call $ok)",
             ..Guest::default()
         },
     );
     let (run, _) = bench.begun().await;
+    run.dispose().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_that_it_takes_to_store_an_artifact_is_not_the_plugins() {
+    let mut bench = Bench::new();
+    bench.limits.call_ms = 50;
+    bench.limits.hook_ms = 100;
+    bench.storage = Storage::IsSlow;
+    let bench = bench.with(
+        "a",
+        Guest {
+            new_task: "(call $refer) (call $expect (i32.const 99)) (call $ok)",
+            ..Guest::default()
+        },
+    );
+    let (run, artifacts) = bench.begun().await;
+    assert_eq!(*artifacts.names.lock().unwrap(), ["public/a"]);
     run.dispose().await;
 }
 

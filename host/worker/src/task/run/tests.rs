@@ -223,6 +223,17 @@ pub(in crate::task) async fn refusing_queue() -> (Deployment, tokio::task::JoinH
     (deployment, server)
 }
 
+fn artifact_storage(deployment: &Deployment, scratch: &std::path::Path) -> ArtifactStorage {
+    ArtifactStorage {
+        storage_type: StorageType::S3,
+        objects: deployment.objects(),
+        http: queue::http_client().unwrap(),
+        scratch: scratch.to_owned(),
+        slots: UploadSlots::new(1, 1),
+        stall: Duration::from_secs(60),
+    }
+}
+
 /// A run from its claim to its end.
 async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let folder = tempfile::tempdir().unwrap();
@@ -253,18 +264,10 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let log = Arc::new(TaskLog::new(storage.run_file(&key, "log").unwrap(), 1 << 20));
     let abort_hooks = CancellationToken::new();
     let run_log = Arc::new(RunLog::new(log.clone(), None));
-    let artifacts = ArtifactStorage {
-        storage_type: StorageType::S3,
-        objects: deployment.objects(),
-        http: queue::http_client().unwrap(),
-        scratch: folder.path().to_owned(),
-        slots: UploadSlots::new(1, 1),
-        stall: Duration::from_secs(60),
-    };
     let artifacts = QueueArtifacts::new(
         &lease,
         claim.task.expires,
-        Arc::new(artifacts),
+        Arc::new(artifact_storage(&deployment, folder.path())),
         run_log.clone(),
         abort_hooks.clone(),
     );

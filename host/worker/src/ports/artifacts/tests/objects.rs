@@ -166,3 +166,17 @@ async fn refusals_of_the_services_end_the_upload() {
         assert!(fits, "{on:?}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_small_file_that_shrinks_before_it_is_read_is_an_error_and_no_artifact() {
+    let setup = setup([]).await;
+    let error = setup
+        .store
+        .upload(upload(Arc::new(Shrunk), Encoding::Identity))
+        .await;
+    let Err(ArtifactError::Other(message)) = error else {
+        panic!("{error:?}")
+    };
+    assert!(message.ends_with("it changed while it was read"), "{message}");
+    assert!(setup.fake.lock().unwrap().created.is_empty());
+}
