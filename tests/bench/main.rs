@@ -9,11 +9,15 @@ mod kit;
 #[cfg(test)]
 mod plugins;
 #[cfg(test)]
+mod queue_alone;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tap;
 #[cfg(test)]
 mod tasks;
+#[cfg(test)]
+mod uploads;
 
 use std::process::ExitCode;
 
@@ -24,16 +28,31 @@ fn main() -> ExitCode {
     if let Some(code) = commands::run(begun, &arguments) {
         return code;
     }
+    // `cargo bench … -- uploads` prints that part alone.
+    let wanted = |part: &str| {
+        let mut named = arguments
+            .iter()
+            .filter(|argument| !argument.starts_with("--"))
+            .peekable();
+        named.peek().is_none() || named.any(|name| name == part)
+    };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         println!("{}\n", machine());
         table::head();
-        plugins::run().await;
-        tasks::latency().await;
-        tasks::throughput(1).await;
-        tasks::throughput(8).await;
-        tasks::log().await;
-        tasks::memory().await;
+        if wanted("plugins") {
+            plugins::run().await;
+        }
+        if wanted("tasks") {
+            tasks::run().await;
+        }
+        if wanted("uploads") {
+            uploads::run().await;
+        }
+        if wanted("queue") {
+            queue_alone::run(10_000).await;
+            queue_alone::run(100_000).await;
+        }
     });
     ExitCode::SUCCESS
 }

@@ -36,8 +36,18 @@ fn this_program() -> String {
     std::env::current_exe().unwrap().to_string_lossy().into_owned()
 }
 
+/// All of them.
+pub(crate) async fn run() {
+    latency().await;
+    for concurrency in [1, 8, 32] {
+        throughput(concurrency).await;
+    }
+    log().await;
+    memory().await;
+}
+
 /// From the claim to the command, and from its end to the report.
-pub(crate) async fn latency() {
+async fn latency() {
     let scene = Scene::new().await;
     let tap = Tap::open(scene.queue().address()).await;
     let stamps = scene.home().path().join("stamps");
@@ -84,7 +94,7 @@ pub(crate) async fn latency() {
 }
 
 /// Tasks that do nothing, beside processes that do nothing.
-pub(crate) async fn throughput(concurrency: u32) {
+async fn throughput(concurrency: u32) {
     let scene = Scene::new().await;
     let mut tasks = Vec::new();
     for _ in 0..MANY {
@@ -131,7 +141,7 @@ fn bare_processes(threads: u32) -> f64 {
 }
 
 /// A command that prints as fast as it can, into the log of a task and through a bare pipe into a file.
-pub(crate) async fn log() {
+async fn log() {
     let scene = Scene::new().await;
     let file = scene.home().path().join("stamp");
     let bytes = LOG.to_string();
@@ -178,7 +188,7 @@ fn bare_pipe(folder: &Path) -> Duration {
 }
 
 /// What a worker takes that has nothing to do.
-pub(crate) async fn memory() {
+async fn memory() {
     let scene = Scene::new().await;
     let tap = Tap::open(scene.queue().address()).await;
     let worker = worker(&scene)
