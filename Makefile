@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 PLUGINS := env exit-status artifacts livelog maxruntime
 GUEST := $(CARGO) build --locked --target wasm32-wasip2 --profile plugin
 
-.PHONY: demo build plugins test-plugins test lint doc bench clean wasm-target
+.PHONY: demo build plugins test-plugins test clients check-deployment lint doc bench clean wasm-target
 
 demo: build ## Builds everything, runs a real task that compiles a plugin, and inspects what it built.
 	sh examples/demo.sh
@@ -22,10 +22,20 @@ test-plugins: wasm-target ## The guests that misbehave.
 	$(GUEST) -p test-plugins --examples
 	sh tests/install-plugins.sh target/test-plugins --examples
 
+# The clients' crates ask more of what the worker is built of, such as a reqwest that decompresses: they are built by themselves.
+OURS := --workspace --exclude test-plugins --exclude client-tests
+
 test: plugins test-plugins ## All tests. They build the worker themselves, with what tests need of its dependencies.
-	$(CARGO) test --locked --workspace --exclude test-plugins --doc
-	$(CARGO) build --locked --workspace --exclude test-plugins --examples # what tests start beside the worker
-	$(CARGO) test --locked --workspace --exclude test-plugins --tests
+	$(CARGO) test --locked $(OURS) --doc
+	$(CARGO) build --locked $(OURS) --examples # what tests start beside the worker
+	$(CARGO) test --locked $(OURS) --tests
+
+clients: ## Taskcluster's own clients for Python and JavaScript, for the tests.
+	sh tests/clients/install.sh
+
+check-deployment: build clients ## Taskcluster's own clients against the deployment that the environment names.
+	@test -n "$$TASKCLUSTER_ROOT_URL" || { echo "which deployment? docs/checking-a-deployment.md says what to set" >&2; exit 2; }
+	$(CARGO) run --locked --quiet -p client-tests
 
 lint: ## Formatting and clippy, warnings as errors.
 	$(CARGO) fmt --all --check
