@@ -5,11 +5,11 @@ use queue::wire::TaskState;
 use serde_json::{Value, json};
 
 use crate::kit::{
-    Admin, Call, Definition, Expected, Proxy, Scene, WorkerOptions, check, eventually, segment, shell,
+    Admin, Call, Definition, Expected, Fault, Proxy, Scene, WorkerOptions, check, eventually, segment, shell,
 };
 
 /// What the worker proves with that it is the one that was created: of the length of real ones.
-const STATIC_SECRET: &str = "s3cret-static-0123456789012345678901234567890";
+const STATIC_SECRET: &str = "s3cret-static-012345678901234567890123456789";
 /// The pool of all tests, and its worker of the default group.
 const POOL: &str = "test/it";
 const WORKER: &str = "worker-manager/v1/workers/test%2Fit/local/worker";
@@ -64,7 +64,6 @@ async fn is_known(admin: &Admin) -> bool {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_worker_registers_and_has_the_config_of_its_pool_and_of_its_pools_secret() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -99,7 +98,6 @@ async fn a_worker_registers_and_has_the_config_of_its_pool_and_of_its_pools_secr
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn credentials_are_renewed_while_a_task_runs() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -131,7 +129,6 @@ async fn credentials_are_renewed_while_a_task_runs() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_worker_whose_credentials_can_not_be_renewed_gives_its_task_back() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -146,8 +143,8 @@ async fn a_worker_whose_credentials_can_not_be_renewed_gives_its_task_back() {
         .create(&Definition::new(&shell("sleep 100000")).retries(1))
         .await;
     worker.until_stage(&task_id, "running").await;
-    // Another secret than the worker's: neither a renewal nor a new registration is granted from now on.
-    admin.call("DELETE", WORKER, None).await;
+    // Neither a renewal nor a new registration is granted from now on.
+    proxy.fault(Call::Other, Fault::Status(400), usize::MAX);
     assert_eq!(worker.ended().await, Some(0));
     assert!(worker.err().contains("reason=CredentialsEnd"), "{}", worker.err());
     let status = scene.status(&task_id).await;
@@ -156,7 +153,6 @@ async fn a_worker_whose_credentials_can_not_be_renewed_gives_its_task_back() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_worker_is_removed_at_its_end_where_that_is_wanted() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -175,7 +171,6 @@ async fn a_worker_is_removed_at_its_end_where_that_is_wanted() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn an_idle_worker_that_is_one_too_many_ends() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -198,13 +193,12 @@ async fn a_worker_that_is_idle_for_too_long_ends() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_refused_registration_says_what_to_look_at_and_shows_no_secret() {
     let scene = Scene::new().await;
     let admin = scene.admin();
     create_pool(&admin, json!({"workerConfig": {}})).await;
     let mut worker = registering(&scene, scene.queue().root_url(), &[])
-        .variable("STATIC_SECRET", "s3cret-of-another-worker-012345678901234567")
+        .variable("STATIC_SECRET", "s3cret-of-another-worker-0123456789012345678")
         .start();
     assert_eq!(worker.ended().await, Some(4));
     let said = worker.err();
@@ -221,7 +215,6 @@ async fn a_refused_registration_says_what_to_look_at_and_shows_no_secret() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_wrong_config_of_the_pool_is_told_to_the_worker_and_to_the_pools_owners() {
     let scene = Scene::new().await;
     let admin = scene.admin();
@@ -258,7 +251,6 @@ async fn a_worker_waits_for_its_deployment_and_can_be_stopped_meanwhile() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded worker-manager is not there yet"]
 async fn a_quarantined_worker_gets_no_tasks_until_it_is_released() {
     let scene = Scene::new().await;
     let admin = scene.admin();

@@ -20,6 +20,7 @@ mod ids;
 mod lock;
 mod mac;
 mod objects;
+mod pool;
 mod server;
 mod signals;
 mod store;

@@ -7,25 +7,35 @@ mod artifacts;
 mod clients;
 mod db;
 mod dependencies;
+mod groups;
 mod index;
 mod objects;
 mod open;
+mod pools;
 mod purge_cache;
 mod roles;
 mod schema;
 mod secrets;
+mod seen;
 mod tables;
+mod task_queues;
 mod tasks;
+mod workers;
 mod writer;
 
 pub(crate) use artifacts::StoredContent;
 pub(crate) use db::Db;
+pub(crate) use groups::TaskGroup;
 pub(crate) use index::{IndexedTask, Namespace, path_of};
 pub(crate) use objects::{Agreed, StoredBytes, StoredObject};
 pub(crate) use open::open;
+pub(crate) use pools::{PoolError, PoolErrorsQuery};
 pub(crate) use purge_cache::CachePurge;
 pub(crate) use roles::StoredRole;
 pub(crate) use secrets::StoredSecret;
+pub(crate) use seen::{RecentTask, SeenQuery, SeenWorker, Standing};
+pub(crate) use task_queues::{TaskPage, TaskQueue};
+pub(crate) use workers::WorkersQuery;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -136,4 +146,18 @@ impl Store {
     fn sender(&self) -> Option<mpsc::Sender<Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// What is asked all the time, or for a long list: none of it may look at all tasks there are.
+#[cfg(test)]
+pub(crate) fn hot_queries() -> Vec<String> {
+    let task = tasks::TASK;
+    vec![
+        seen::STANDING.to_owned(),
+        format!("{task} {}", tasks::CLAIMABLE),
+        format!("{task} {}", task_queues::RUNNING),
+        task_queues::PENDING_PAGE.to_owned(),
+        task_queues::RUNNING_PAGE.to_owned(),
+        groups::CANCELABLE.to_owned(),
+    ]
 }

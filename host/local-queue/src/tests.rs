@@ -10,9 +10,13 @@ mod durability;
 mod index;
 mod junk;
 mod kit;
+
+pub(crate) use kit::root;
 mod objects;
 mod purge_cache;
 mod roles;
 mod runs;
 mod secrets;
 mod tasks;
+mod worker_manager;
+mod workers;

@@ -337,6 +337,9 @@ fn check_params(params: &[(String, String)]) -> Result<(), ApiError> {
                 "taskQueueId" | "workerPoolId" => {
                     (ids::is_task_queue_id(value), "<provisionerId>/<workerType>")
                 }
+                "provisionerId" | "workerType" | "workerGroup" | "workerId" => {
+                    (ids::is_identifier(value), "an identifier")
+                }
                 "clientId" => (ids::is_client_id(value), "a clientId"),
                 "roleId" => (ids::is_role_id(value), "printable ASCII"),
                 "namespace" => (ids::is_namespace(value), "words with dots between"),

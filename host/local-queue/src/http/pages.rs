@@ -1,9 +1,14 @@
 //! Pages of long lists.
 
+use axum::{
+    Json,
+    response::{IntoResponse as _, Response},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 
 /// What a page has, unless fewer are asked for.
 const MAX: u32 = 1000;
@@ -43,6 +48,47 @@ impl Page {
             return Ok(T::default());
         }
         self.after.parse().map_err(|_| bad_token())
+    }
+}
+
+/// A page of `items`, of which there is one more than a page has if there are more: `show` gives what an item is ordered by, and what
+/// is shown of it.
+pub(super) fn answer<T>(
+    name: &str,
+    limit: u32,
+    mut items: Vec<T>,
+    show: impl Fn(T) -> (String, Value),
+) -> Response {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let (keys, shown): (Vec<String>, Vec<Value>) = items.into_iter().map(show).unzip();
+    let mut body = Map::new();
+    if let Some(last) = keys.last().filter(|_| more) {
+        body.insert("continuationToken".to_owned(), json!(token(last)));
+    }
+    body.insert(name.to_owned(), Value::Array(shown));
+    Json(body).into_response()
+}
+
+/// The two names that something is ordered by, which `answer` was given with a slash between.
+pub(super) fn pair(after: &str) -> (String, String) {
+    let (first, second) = after.split_once('/').unwrap_or_default();
+    (first.to_owned(), second.to_owned())
+}
+
+/// A parameter of the query that is one of some words.
+pub(super) fn word(call: &Call, name: &str, words: &[&str]) -> Result<Option<String>, ApiError> {
+    match call.query(name) {
+        None => Ok(None),
+        Some(word) if words.contains(&word) => Ok(Some(word.to_owned())),
+        Some(other) => Err(ApiError::new(
+            Code::InvalidRequestArguments,
+            format!(
+                "Query-string parameter: {name}=\"{other}\" does not match expression: /^({})$/",
+                words.join("|")
+            ),
+        )),
     }
 }
 

@@ -4,8 +4,12 @@ mod artifact_content;
 mod artifacts;
 mod groups;
 mod objects;
+mod task_queues;
 mod tasks;
 mod work;
+mod workers;
+
+pub(super) use workers::{listed_worker, no_such_worker, seen_worker, worker_to_json};
 
 use std::sync::Arc;
 
@@ -19,6 +23,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(tasks::routes())
         .merge(groups::routes())
         .merge(work::routes())
+        .merge(workers::routes())
+        .merge(task_queues::routes())
         .merge(artifacts::routes())
         .merge(artifact_content::routes())
 }

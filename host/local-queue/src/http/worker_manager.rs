@@ -1,4 +1,11 @@
-//! The worker-manager service: workers that register, ask whether to end, and report errors.
+//! The worker-manager service: pools, their workers, and what workers ask of it. Workers are created by hand, and register with a
+//! secret that they were given: the provider `static` of any deployment.
+
+mod errors;
+mod listing;
+mod pools;
+mod registration;
+mod workers;
 
 use std::sync::Arc;
 
@@ -8,4 +15,9 @@ use super::App;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .merge(pools::routes())
+        .merge(workers::routes())
+        .merge(registration::routes())
+        .merge(errors::routes())
+        .merge(listing::routes())
 }

@@ -171,8 +171,11 @@ impl Db<'_> {
             .execute([now])?;
         let others = self.expire_clients(now, limit)?
             + self.expire_index(now, limit)?
+            + self.expire_pools(now, limit)?
             + self.expire_purges(now, limit)?
-            + self.expire_secrets(now, limit)?;
+            + self.expire_secrets(now, limit)?
+            + self.expire_seen(now, limit)?
+            + self.expire_workers(now, limit)?;
         let (objects, of_objects) = self.expire_objects(now, limit)?;
         files.extend(of_objects);
         Ok((artifacts + tasks + objects + others, files))

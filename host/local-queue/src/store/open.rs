@@ -69,7 +69,7 @@ pub(crate) fn open(
             .execute_batch(&update)
             .map_err(|error| database(error.into()))?;
     }
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     let kept = read_kept(&connection).map_err(database)?;
     let (others, roles) = read_access(&connection).map_err(database)?;
     clients.replace(others, roles);
@@ -166,10 +166,8 @@ fn signing_key(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use queue::wire::Credentials;
-
     use super::*;
-    use crate::auth::SignedRequest;
+    use crate::{auth::SignedRequest, tests::root};
 
     #[test]
     fn a_database_of_the_first_version_keeps_its_clients_and_gets_roles() {
@@ -182,11 +180,7 @@ mod tests {
         )
         .unwrap();
         drop(old);
-        let clients = Arc::new(Clients::new(&Credentials {
-            client_id: "root".to_owned(),
-            access_token: "secret".to_owned(),
-            certificate: None,
-        }));
+        let clients = Arc::new(Clients::new(&root()));
         open(directory.path(), Arc::default(), Arc::clone(&clients)).unwrap();
         let access = clients.current();
         let ci = access.find("ci", crate::clock::now()).unwrap();
@@ -201,5 +195,37 @@ mod tests {
         };
         let anybody = access.authenticate(&anybody).unwrap();
         assert!(anybody.scopes.contains(&"queue:get-artifact:public/*".to_owned()));
+    }
+
+    /// The tables and indexes of a directory's database.
+    fn tables(directory: &Path) -> Vec<(String, Option<String>)> {
+        let database = Connection::open(directory.join("queue.sqlite")).unwrap();
+        let mut statement = database
+            .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")
+            .unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_any_former_version_gets_what_a_new_one_has() {
+        let mut seen = Vec::new();
+        for version in 0..=schema::VERSIONS.len() {
+            let directory = tempfile::tempdir().unwrap();
+            let database = Connection::open(directory.path().join("queue.sqlite")).unwrap();
+            let former = schema::VERSIONS[..version].concat();
+            database
+                .execute_batch(&format!("{former}PRAGMA user_version = {version};"))
+                .unwrap();
+            drop(database);
+            let clients = Arc::new(Clients::new(&root()));
+            let opened = open(directory.path(), Arc::default(), clients).unwrap();
+            opened.store.close().await;
+            seen.push(tables(directory.path()));
+        }
+        assert!(seen[0].len() > 10, "{:?}", seen[0]);
+        for (version, tables) in seen.iter().enumerate() {
+            assert_eq!(*tables, seen[0], "version {version}");
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The tables. Times are milliseconds after 1970.
 
 /// What each version of the tables adds to the one before, from 1 on. The number of the newest is in `PRAGMA user_version`.
-pub(super) const VERSIONS: [&str; 4] = [
+///
+/// Version 3 adds nothing: directories were made with it before its tables were there, and get these as version 5.
+pub(super) const VERSIONS: [&str; 5] = [
     QUEUE,
     super::tables::SERVICES,
-    super::tables::WORKERS,
+    "",
     super::tables::OBJECTS,
+    super::tables::WORKERS,
 ];
 
 /// How the connection behaves: whatever has been acknowledged survives a power cut.

@@ -1,21 +1,24 @@
 //! Tasks and task groups in the database.
 
 use chrono::{DateTime, Utc};
-use queue::wire::{Priority, RunStatus, TaskDefinition, TaskState, TaskWithStatus};
+use queue::wire::{Priority, RunStatus, TaskState, TaskWithStatus};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::Db;
 use crate::{
-    clock,
     error::{ApiError, Failure},
     task::{Change, Task, Worker},
 };
 
 /// A page ends when its definitions have this many bytes, however few they are.
-const PAGE_BYTES: usize = 16 << 20;
+pub(super) const PAGE_BYTES: usize = 16 << 20;
 
 pub(super) const TASK: &str = "SELECT t.task_id, t.definition, s.retries_left, s.runs, t.seq \
                     FROM tasks t JOIN states s ON s.task_id = t.task_id ";
+
+/// What can be claimed from a task queue, the most urgent first, then the oldest.
+pub(super) const CLAIMABLE: &str = "WHERE s.task_queue_id = ?1 AND s.pending IS NOT NULL AND s.due > ?2 \
+                                    ORDER BY s.priority, s.pending LIMIT ?3";
 
 /// A page of the tasks of a group.
 #[derive(Debug)]
@@ -24,15 +27,6 @@ pub(crate) struct GroupPage {
     pub(crate) tasks: Vec<TaskWithStatus>,
     /// Where the next page begins, if there is one.
     pub(crate) next: Option<i64>,
-}
-
-/// A task group.
-#[derive(Debug)]
-pub(crate) struct TaskGroup {
-    /// Whose tasks it holds.
-    pub(crate) scheduler_id: String,
-    /// When the last of them expires.
-    pub(crate) expires: DateTime<Utc>,
 }
 
 impl Db<'_> {
@@ -68,6 +62,7 @@ impl Db<'_> {
         }
         let definition = &task.definition;
         self.join_group(definition)?;
+        self.note_queue(&definition.task_queue_id, now)?;
         self.connection
             .prepare_cached(
                 "INSERT INTO tasks (task_id, task_group_id, expires, definition) VALUES (?1, ?2, ?3, ?4)",
@@ -101,10 +96,12 @@ impl Db<'_> {
         let definition = &task.definition;
         let pending = (task.state() == TaskState::Pending).then(|| self.next_pending());
         let taken_until = task.taken_until().map(|until| until.timestamp_millis());
+        let started = task.runs.last().and_then(|run| run.started);
+        let started = started.map(|started| started.timestamp_millis());
         let due = (!task.is_resolved()).then(|| definition.deadline.timestamp_millis());
         self.connection
             .prepare_cached(
-                "UPDATE states SET retries_left = ?2, runs = ?3, pending = ?4, taken_until = ?5, due = ?6 \
+                "UPDATE states SET retries_left = ?2, runs = ?3, pending = ?4, taken_until = ?5, started = ?6, due = ?7 \
                  WHERE task_id = ?1",
             )?
             .execute(params![
@@ -113,6 +110,7 @@ impl Db<'_> {
                 serde_json::to_string(&task.runs)?,
                 pending,
                 taken_until,
+                taken_until.and(started),
                 due
             ])?;
         if pending.is_some() {
@@ -136,11 +134,7 @@ impl Db<'_> {
         worker: &Worker,
         (now, taken_until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Vec<(Task, u32)>, Failure> {
-        let tasks = self.tasks(
-            "WHERE s.task_queue_id = ?1 AND s.pending IS NOT NULL AND s.due > ?2 \
-             ORDER BY s.priority, s.pending LIMIT ?3",
-            params![task_queue_id, now.timestamp_millis(), count],
-        )?;
+        let tasks = self.tasks(CLAIMABLE, params![task_queue_id, now.timestamp_millis(), count])?;
         let mut claimed = Vec::with_capacity(tasks.len());
         for mut task in tasks {
             if let Ok(run_id) = task.claim(worker, now, taken_until) {
@@ -198,20 +192,6 @@ impl Db<'_> {
         Ok(deadline.into_iter().chain(claim).min())
     }
 
-    /// A task group.
-    pub(crate) fn group(&self, task_group_id: &str) -> Result<Option<TaskGroup>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT scheduler_id, expires FROM task_groups WHERE task_group_id = ?1")?
-            .query_row([task_group_id], |row| {
-                Ok(TaskGroup {
-                    scheduler_id: row.get(0)?,
-                    expires: clock::from_millis(row.get(1)?),
-                })
-            })
-            .optional()?)
-    }
-
     /// Tasks of a group in the order they were made, after the one with the number `after`.
     pub(crate) fn group_page(
         &self,
@@ -226,40 +206,17 @@ impl Db<'_> {
         page(&mut rows, limit)
     }
 
-    fn tasks(&self, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Task>, Failure> {
+    pub(super) fn tasks(
+        &self,
+        condition: &str,
+        values: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<Task>, Failure> {
         let rows = self
             .connection
             .prepare_cached(&format!("{TASK} {condition}"))?
             .query_map(values, columns)?
             .collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(into_task).collect()
-    }
-
-    /// All tasks of a group have one scheduler; the group lasts as long as any of them.
-    fn join_group(&self, definition: &TaskDefinition) -> Result<(), Failure> {
-        let scheduler_id: String = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO task_groups (task_group_id, scheduler_id, expires) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (task_group_id) DO UPDATE SET expires = max(expires, excluded.expires) \
-                 RETURNING scheduler_id",
-            )?
-            .query_row(
-                params![
-                    definition.task_group_id,
-                    definition.scheduler_id,
-                    definition.expires.timestamp_millis()
-                ],
-                |row| row.get(0),
-            )?;
-        if scheduler_id == definition.scheduler_id {
-            return Ok(());
-        }
-        Err(Failure::Refused(ApiError::conflict(format!(
-            "Task group `{}` contains tasks with a schedulerId other than `{}`. All tasks in the same task-group must \
-             have the same schedulerId.",
-            definition.task_group_id, definition.scheduler_id
-        ))))
     }
 }
 

@@ -186,7 +186,7 @@ pub(super) fn client_of(root_url: &str, credentials: Credentials) -> Queue {
 }
 
 /// The root client.
-pub(super) fn root() -> Credentials {
+pub(crate) fn root() -> Credentials {
     Credentials {
         client_id: "root".to_owned(),
         access_token: "a-secret-of-the-tests".to_owned(),

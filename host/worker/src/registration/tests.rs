@@ -148,7 +148,10 @@ impl Setup {
     /// Waits until so many calls have arrived.
     async fn until(&self, calls: usize) {
         let mut count = self.shared.count.subscribe();
-        count.wait_for(|count| *count >= calls).await.unwrap();
+        tokio::select! {
+            counted = count.wait_for(|count| *count >= calls) => drop(counted.unwrap()),
+            () = self.stop.requested() => panic!("the worker was stopped before: {:?}", self.seen()),
+        }
     }
 
     fn seen(&self) -> Vec<Seen> {

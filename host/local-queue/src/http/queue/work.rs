@@ -20,7 +20,7 @@ use crate::{
         call::{Answer, Call, call},
     },
     ids,
-    store::Db,
+    store::{Db, RecentTask, Standing},
     task::{self, Change, Refusal, Resolution, Task, Worker},
 };
 
@@ -54,6 +54,14 @@ pub(super) fn routes() -> Router<Arc<App>> {
         )
 }
 
+/// What a worker gets that asks for tasks.
+enum Claimed {
+    /// These, or none.
+    Tasks(Vec<TaskClaim>),
+    /// None, whatever there is.
+    Quarantined,
+}
+
 async fn claim(call: Arc<Call>) -> Answer {
     let task_queue_id = call.param("taskQueueId").to_owned();
     let request = claim_request(call.input()?)?;
@@ -72,12 +80,17 @@ async fn claim(call: Arc<Call>) -> Answer {
         // Listening before looking, so that a task that comes in between is not missed.
         let mut woken = std::pin::pin!(signal.notified());
         woken.as_mut().enable();
-        let tasks = try_claim(app, &task_queue_id, request.tasks, &worker).await?;
-        if !tasks.is_empty() {
-            return Ok(Json(ClaimWorkResponse { tasks }).into_response());
-        }
+        let claimed = try_claim(app, &task_queue_id, request.tasks, &worker).await?;
+        let is_free = match claimed {
+            Claimed::Tasks(tasks) if !tasks.is_empty() => {
+                return Ok(Json(ClaimWorkResponse { tasks }).into_response());
+            }
+            Claimed::Tasks(_) => true,
+            Claimed::Quarantined => false,
+        };
         tokio::select! {
-            () = woken => {}
+            // Who is in quarantine waits all the same, so as not to ask again at once.
+            () = woken, if is_free => {}
             () = patience.as_mut() => break,
             () = app.stopping.cancelled() => break,
         }
@@ -118,24 +131,30 @@ fn claim_request(input: &Value) -> Result<ClaimWorkRequest, ApiError> {
     Err(task::schema_error(&errors))
 }
 
-async fn try_claim(
-    app: &App,
-    task_queue_id: &str,
-    count: u32,
-    worker: &Worker,
-) -> Result<Vec<TaskClaim>, ApiError> {
+async fn try_claim(app: &App, task_queue_id: &str, count: u32, worker: &Worker) -> Result<Claimed, ApiError> {
     let timeout = app.claim_timeout;
     let (queue, claimer) = (task_queue_id.to_owned(), worker.clone());
-    let (claimed, taken_until) = app
+    let claimed = app
         .store
         .run(move |db| {
             let now = clock::now();
+            if db.note_worker(&queue, &claimer, now)? == Standing::Quarantined {
+                return Ok(None);
+            }
             let taken_until = clock::after(now, timeout);
             let claimed = db.claim(&queue, count, &claimer, (now, taken_until))?;
-            Ok((claimed, taken_until))
+            let recent = claimed.iter().map(|(task, run_id)| RecentTask {
+                task_id: task.task_id.clone(),
+                run_id: *run_id,
+            });
+            db.note_claims(&queue, &claimer, recent)?;
+            Ok(Some((claimed, taken_until)))
         })
         .await?;
-    claimed
+    let Some((claimed, taken_until)) = claimed else {
+        return Ok(Claimed::Quarantined);
+    };
+    let tasks: Result<Vec<_>, ApiError> = claimed
         .into_iter()
         .map(|(task, run_id)| {
             Ok(TaskClaim {
@@ -148,7 +167,8 @@ async fn try_claim(
                 task: task.definition,
             })
         })
-        .collect()
+        .collect();
+    Ok(Claimed::Tasks(tasks?))
 }
 
 /// What a run may do: renew and resolve itself, make its artifacts, and what its task's scopes say.
@@ -194,17 +214,16 @@ async fn reclaim(call: Arc<Call>) -> Answer {
         .store
         .run(move |db| {
             let (now, timeout) = (clock::now(), in_store.app.claim_timeout);
-            change(db, &in_store, |task| {
+            let task = change(db, &in_store, |task| {
                 task.reclaim(run_id, now, clock::after(now, timeout))
-            })
+            })?;
+            if let Some(worker) = worker_of(&task, run_id) {
+                db.note_worker(&task.definition.task_queue_id, &worker, now)?;
+            }
+            Ok(task)
         })
         .await?;
-    let worker = task.run(run_id).and_then(|run| {
-        Some(Worker {
-            group: run.worker_group.clone()?,
-            id: run.worker_id.clone()?,
-        })
-    });
+    let worker = worker_of(&task, run_id);
     // Without a worker it would not be running, and the change would have been refused.
     let (Some(worker), Some(taken_until)) = (worker, task.taken_until()) else {
         return Err(not_running(&call));
@@ -218,6 +237,15 @@ async fn reclaim(call: Arc<Call>) -> Answer {
         taken_until,
     })
     .into_response())
+}
+
+/// Who has claimed a run.
+fn worker_of(task: &Task, run_id: u32) -> Option<Worker> {
+    let run = task.run(run_id)?;
+    Some(Worker {
+        group: run.worker_group.clone()?,
+        id: run.worker_id.clone()?,
+    })
 }
 
 async fn completed(call: Arc<Call>) -> Answer {

@@ -119,6 +119,19 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// The same, of a property that must be there.
+    pub(crate) fn required_texts(
+        &mut self,
+        name: &str,
+        what: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        if !self.object.contains_key(name) {
+            self.missing(name);
+        }
+        self.texts(name, what, fits)
+    }
+
     /// A list of scopes, each once; nothing if there is no such property.
     pub(crate) fn scopes(&mut self, name: &str) -> Option<Vec<String>> {
         self.object.get(name)?;
@@ -151,6 +164,14 @@ impl<'a> Fields<'a> {
             self.wrong(name, "boolean");
         }
         boolean
+    }
+
+    /// The same, of a property that must be there.
+    pub(crate) fn required_boolean(&mut self, name: &str) -> bool {
+        if !self.object.contains_key(name) {
+            self.missing(name);
+        }
+        self.boolean(name).unwrap_or_default()
     }
 
     /// Text that `fits`, of a property that must be there.
