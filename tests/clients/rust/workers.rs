@@ -4,7 +4,8 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use taskcluster::{Credentials, WorkerManager};
 
-use super::kit::{Kit, WORKER_GROUP, WORKER_ID, at, credentials, in_hours, list, refused, set, text};
+use super::kit::{Kit, WORKER_GROUP, WORKER_ID, at, credentials, in_hours, pages, refused, set, text};
+use super::tasks::SIGNED_FOR;
 
 const STATIC_SECRET: &str = "ssssssssssssssssssssssssssssssssssssssssssss";
 
@@ -97,11 +98,10 @@ pub(super) async fn error_that_a_worker_reports_is_listed(kit: &Kit<'_>) -> anyh
     Ok(())
 }
 
-pub(super) async fn quarantined_worker_is_told_of_no_task(kit: &Kit<'_>) -> anyhow::Result<()> {
+pub(super) async fn quarantined_worker_is_listed_as_such(kit: &Kit<'_>) -> anyhow::Result<()> {
     kit.embedded_only()?;
-    let queue = kit.queue()?;
-    let (pool, worker_id) = (["checks", "quarantine-rust"], kit.tag());
-    let [provisioner, worker_type] = pool;
+    let (queue, worker_id) = (kit.queue()?, kit.tag());
+    let (provisioner, worker_type) = ("checks", "quarantine-rust");
     let declared = json!({"expires": in_hours(1)});
     queue
         .declareWorker(provisioner, worker_type, WORKER_GROUP, worker_id, &declared)
@@ -110,11 +110,29 @@ pub(super) async fn quarantined_worker_is_told_of_no_task(kit: &Kit<'_>) -> anyh
     queue
         .quarantineWorker(provisioner, worker_type, WORKER_GROUP, worker_id, &quarantine)
         .await?;
-    let task_queue_id = pool.join("/");
-    let task_id = kit.create(&json!({"taskQueueId": task_queue_id})).await?;
-    let asked = json!({"tasks": 1, "workerGroup": WORKER_GROUP, "workerId": worker_id});
-    let answer = queue.claimWork(&task_queue_id, &asked).await?;
-    queue.cancelTask(&task_id).await?;
-    ensure!(list(&answer, "tasks")?.is_empty(), "{answer}");
+    let worker = queue
+        .getWorker(provisioner, worker_type, WORKER_GROUP, worker_id)
+        .await?;
+    ensure!(
+        at(&worker, "/quarantineUntil") == at(&quarantine, "/quarantineUntil"),
+        "{worker}"
+    );
+    for (quarantined, count) in [("true", 1), ("false", 0)] {
+        let pages = pages("workers", |token| {
+            queue.listWorkers_signed_url(
+                provisioner,
+                worker_type,
+                token,
+                None,
+                Some(quarantined),
+                SIGNED_FOR,
+            )
+        })
+        .await?;
+        ensure!(
+            pages.iter().flatten().count() == count,
+            "{quarantined}: {pages:?}"
+        );
+    }
     Ok(())
 }
