@@ -25,6 +25,8 @@ use tokio::{
 
 use crate::ids;
 
+/// The most that one PUT takes, in bytes: as much as S3.
+pub(crate) const MAX_PUT: u64 = 5 << 30;
 /// Bytes are written in pieces of this size.
 const BUFFER: usize = 256 << 10;
 /// An upload that sends nothing for so long is given up.

@@ -1,6 +1,6 @@
 //! The rules of the object service: how an upload begins, goes on and ends. An object never changes once it is finished.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{SubsecRound as _, TimeDelta};
 use queue::wire::{CreateUploadRequest, FinishUploadRequest, Hashes};
 
 use crate::{
@@ -20,7 +20,7 @@ pub(crate) fn create(db: &Db<'_>, name: &str, request: &CreateUploadRequest) -> 
         Some(object) => {
             let same = object.project_id == request.project_id
                 && object.upload_id.as_ref() == Some(&request.upload_id)
-                && object.expires == whole_millis(request.expires);
+                && object.expires == request.expires.trunc_subsecs(3);
             if !same {
                 return Err(Failure::Refused(ApiError::conflict("Object already exists")));
             }
@@ -122,11 +122,6 @@ pub(crate) fn finished_content(db: &Db<'_>, name: &str) -> Result<Option<StoredC
         .map(|bytes| bytes.content))
 }
 
-/// The hashes of a finished object that its uploader told: the ones that it is answerable for.
-pub(crate) fn hashes(object: StoredObject) -> Hashes {
-    object.promised
-}
-
 /// Notes hashes that the uploader tells: once told they stay.
 fn promise(object: &mut StoredObject, hashes: &Hashes) -> Result<(), ApiError> {
     for (algorithm, hash) in hashes {
@@ -156,9 +151,4 @@ fn check_finished(name: &str, object: &StoredObject, hashes: &Hashes) -> Result<
         ))));
     }
     Ok(())
-}
-
-/// As the database keeps times.
-fn whole_millis(time: DateTime<Utc>) -> DateTime<Utc> {
-    clock::from_millis(time.timestamp_millis())
 }

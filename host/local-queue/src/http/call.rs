@@ -13,7 +13,9 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Limited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use signed::Signed;
@@ -26,8 +28,9 @@ use super::{
 use crate::{
     auth::{Access, AuthFailure, Caller, scopes::Expression},
     clock,
+    content::{Place, Purpose},
     error::{ApiError, Code},
-    ids,
+    ids, task,
 };
 
 /// The largest body of any call.
@@ -253,6 +256,11 @@ impl Call {
         ))
     }
 
+    /// The body, where its schema is a type.
+    pub(super) fn input_as<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        T::deserialize(self.input()?).map_err(|error| task::schema_error(&[format!("data: {error}")]))
+    }
+
     /// Who calls.
     pub(super) fn caller(&self) -> Result<&Caller, ApiError> {
         self.caller.as_ref().map_err(failed)
@@ -266,6 +274,15 @@ impl Call {
             .map_err(|failure| failed(&failure))?;
         authorize(&caller, required)?;
         Ok(caller)
+    }
+
+    /// An address of a place for whoever is told it, and until when it is good.
+    pub(super) fn address(&self, purpose: Purpose, place: &Place) -> (String, DateTime<Utc>) {
+        let expires = clock::now() + purpose.lifetime();
+        (
+            self.app.addresses.make(&self.base, purpose, place, expires),
+            expires,
+        )
     }
 
     /// Refuses callers that do not have the scopes.

@@ -17,7 +17,7 @@ use tokio_util::io::ReaderStream;
 use super::App;
 use crate::{
     artifact::Details,
-    content::{Hashing, Place, Purpose, ReceiveError},
+    content::{Hashing, MAX_PUT, Place, Purpose, ReceiveError},
     error::{ApiError, Failure},
     objects,
     store::{Agreed, StoredBytes, StoredContent},
@@ -27,8 +27,6 @@ mod range;
 
 use range::Range;
 
-/// The most that one PUT takes.
-const MAX_PUT: u64 = 5 << 30;
 /// Files are sent in pieces of this size.
 const PIECE: usize = 128 << 10;
 

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json, Router,
     http::{StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::IntoResponse as _,
     routing::MethodFilter,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use queue::wire::timestamp;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, Value, json};
 use url::Url;
 
 use super::{
@@ -167,11 +167,11 @@ async fn tasks_in(call: &Call, namespace: String) -> Answer {
         .store
         .run(move |db| db.indexed_tasks_after(&namespace, &after, limit, clock::now()))
         .await?;
-    let (tasks, more) = cut(tasks, limit);
-    // A name has no dot in it.
-    let last = tasks.last().filter(|_| more);
-    let last = last.map(|last| last.path.rsplit('.').next().unwrap_or_default());
-    Ok(answer("tasks", tasks.iter().map(to_json).collect(), last))
+    Ok(pages::answer("tasks", limit, tasks, |task| {
+        // A name has no dot in it.
+        let name = task.path.rsplit('.').next().unwrap_or_default();
+        (name.to_owned(), to_json(&task))
+    }))
 }
 
 async fn list_namespaces(call: Arc<Call>) -> Answer {
@@ -183,20 +183,19 @@ async fn list_namespaces(call: Arc<Call>) -> Answer {
         .store
         .run(move |db| db.namespaces_after(&parent, &after, limit, clock::now()))
         .await?;
-    let (namespaces, more) = cut(namespaces, limit);
-    let show = |Namespace {
-                    parent,
-                    name,
-                    expires,
-                }: &Namespace| {
-        json!({
-            "namespace": path_of(parent, name),
+    Ok(pages::answer("namespaces", limit, namespaces, |found| {
+        let Namespace {
+            parent,
+            name,
+            expires,
+        } = found;
+        let shown = json!({
+            "namespace": path_of(&parent, &name),
             "name": name,
-            "expires": timestamp::format(expires),
-        })
-    };
-    let last = namespaces.last().filter(|_| more).map(|last| last.name.as_str());
-    Ok(answer("namespaces", namespaces.iter().map(show).collect(), last))
+            "expires": timestamp::format(&expires),
+        });
+        (name, shown)
+    }))
 }
 
 /// An old form of the same: it answers the first page, whatever the body says.
@@ -206,23 +205,6 @@ async fn list_namespaces_post(call: Arc<Call>) -> Answer {
     fields.text("continuationToken", "a string", |_| true);
     fields.check()?;
     list_namespaces(call).await
-}
-
-/// The items of a page, and whether there are more.
-fn cut<T>(mut items: Vec<T>, limit: u32) -> (Vec<T>, bool) {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    (items, more)
-}
-
-fn answer(name: &str, items: Vec<Value>, last: Option<&str>) -> Response {
-    let mut body = Map::new();
-    body.insert(name.to_owned(), Value::Array(items));
-    if let Some(last) = last {
-        body.insert("continuationToken".to_owned(), json!(pages::token(last)));
-    }
-    Json(body).into_response()
 }
 
 async fn find_many(call: Arc<Call>) -> Answer {
@@ -238,8 +220,7 @@ async fn find_many(call: Arc<Call>) -> Answer {
     let page = Page::of(&call)?;
     let work = move |db: &Db<'_>| look_up_page(db, paths, &page, clock::now());
     let (tasks, last) = call.app.store.run(work).await?;
-    let tasks = tasks.iter().map(to_json).collect();
-    Ok(answer("tasks", tasks, last.as_deref()))
+    Ok(Json(pages::body("tasks", tasks.iter().map(to_json), last.as_ref())).into_response())
 }
 
 /// The tasks at the paths of a page, and the last of these if there are more.

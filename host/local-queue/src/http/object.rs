@@ -10,29 +10,26 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream;
 use queue::wire::{
     CreateUploadRequest, CreateUploadResponse, DataInline, FinishUploadRequest, Hashes, ObjectMetadata,
     PutUrl, PutUrlTarget, StartDownloadRequest, StartDownloadResponse, UploadMethod,
 };
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     App,
     call::{Answer, Call, call},
 };
 use crate::{
-    clock,
-    content::{Hashing, Place, Purpose, ReceiveError},
+    content::{Hashing, MAX_PUT, Place, Purpose, ReceiveError},
     error::{ApiError, Code, Failure},
     ids, objects,
     store::{StoredBytes, StoredContent, StoredObject},
     task,
 };
 
-/// The most bytes that one PUT takes.
-const MAX_PUT: u64 = 5 << 30;
 /// The longest content type, in characters.
 const MAX_CONTENT_TYPE: usize = 255;
 
@@ -53,7 +50,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn create(call: Arc<Call>) -> Answer {
-    let request: CreateUploadRequest = read(call.input()?)?;
+    let request: CreateUploadRequest = call.input_as()?;
     check(&request)?;
     authorize_upload(&call, &request.project_id)?;
     let proposed = &request.proposed_upload_methods;
@@ -66,9 +63,7 @@ async fn create(call: Arc<Call>) -> Answer {
         .await?;
     let upload_method = match (inline, &proposed.put_url) {
         (Some(bytes), _) => {
-            let inline = proposed.data_inline.as_ref();
-            let content_type = inline.map(|inline| inline.content_type.clone());
-            take_in(&call, name, bytes, content_type).await?;
+            take_in(&call, name, bytes).await?;
             UploadMethod {
                 data_inline: Some(true),
                 put_url: None,
@@ -87,11 +82,6 @@ async fn create(call: Arc<Call>) -> Answer {
         upload_method,
     })
     .into_response())
-}
-
-/// A body as its schema has it.
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, ApiError> {
-    serde_json::from_value(input.clone()).map_err(|error| task::schema_error(&[format!("data: {error}")]))
 }
 
 fn check(request: &CreateUploadRequest) -> Result<(), ApiError> {
@@ -163,12 +153,7 @@ fn decode(inline: &DataInline) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Stores bytes that came with a call.
-async fn take_in(
-    call: &Call,
-    name: String,
-    bytes: Vec<u8>,
-    content_type: Option<String>,
-) -> Result<(), ApiError> {
+async fn take_in(call: &Call, name: String, bytes: Vec<u8>) -> Result<(), ApiError> {
     let mut hashing = Hashing::default();
     hashing.update(&bytes);
     let length = bytes.len() as u64;
@@ -185,7 +170,8 @@ async fn take_in(
         content: StoredContent {
             file: file.clone(),
             length,
-            content_type,
+            // It is what was agreed.
+            content_type: None,
             content_encoding: None,
         },
         hashes: hashing.finish(),
@@ -203,12 +189,9 @@ async fn take_in(
 }
 
 fn put_target(call: &Call, name: String, put: &PutUrl) -> PutUrlTarget {
-    let expires = clock::now() + Purpose::Put.lifetime();
+    let (url, expires) = call.address(Purpose::Put, &Place::Object { name });
     PutUrlTarget {
-        url: call
-            .app
-            .addresses
-            .make(&call.base, Purpose::Put, &Place::Object { name }, expires),
+        url,
         expires,
         headers: [
             ("content-type".to_owned(), put.content_type.clone()),
@@ -219,7 +202,7 @@ fn put_target(call: &Call, name: String, put: &PutUrl) -> PutUrlTarget {
 }
 
 async fn finish(call: Arc<Call>) -> Answer {
-    let request: FinishUploadRequest = read(call.input()?)?;
+    let request: FinishUploadRequest = call.input_as()?;
     let errors = check_ids(&request.project_id, &request.upload_id, &request.hashes);
     if !errors.is_empty() {
         return Err(task::schema_error(&errors));
@@ -246,19 +229,15 @@ async fn downloadable(call: &Call) -> Result<StoredObject, ApiError> {
     found.ok_or_else(|| ApiError::not_found(format!("Object \"{name}\" not found")))
 }
 
-fn address(call: &Call) -> (String, chrono::DateTime<chrono::Utc>) {
+fn address(call: &Call) -> (String, DateTime<Utc>) {
     let place = Place::Object {
         name: call.param("name").to_owned(),
     };
-    let expires = clock::now() + Purpose::Get.lifetime();
-    (
-        call.app.addresses.make(&call.base, Purpose::Get, &place, expires),
-        expires,
-    )
+    call.address(Purpose::Get, &place)
 }
 
 async fn start_download(call: Arc<Call>) -> Answer {
-    let request: StartDownloadRequest = read(call.input()?)?;
+    let request: StartDownloadRequest = call.input_as()?;
     let object = downloadable(&call).await?;
     let methods = request.accept_download_methods;
     let (url, expires) = address(&call);
@@ -266,7 +245,7 @@ async fn start_download(call: Arc<Call>) -> Answer {
         StartDownloadResponse::GetUrl {
             url,
             expires,
-            hashes: objects::hashes(object),
+            hashes: object.promised,
         }
     } else if methods.simple == Some(true) {
         StartDownloadResponse::Simple { url }
@@ -282,9 +261,9 @@ async fn start_download(call: Arc<Call>) -> Answer {
 async fn metadata(call: Arc<Call>) -> Answer {
     let object = downloadable(&call).await?;
     Ok(Json(ObjectMetadata {
-        project_id: object.project_id.clone(),
+        project_id: object.project_id,
         expires: object.expires,
-        hashes: objects::hashes(object),
+        hashes: object.promised,
     })
     .into_response())
 }

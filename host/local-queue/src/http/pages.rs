@@ -63,12 +63,21 @@ pub(super) fn answer<T>(
     let more = items.len() > limit;
     items.truncate(limit);
     let (keys, shown): (Vec<String>, Vec<Value>) = items.into_iter().map(show).unzip();
+    Json(body(name, shown, keys.last().filter(|_| more))).into_response()
+}
+
+/// The body of a page that is cut already; `last` is the item that it ends with, if there are more.
+pub(super) fn body(
+    name: &str,
+    shown: impl IntoIterator<Item = Value>,
+    last: Option<&String>,
+) -> Map<String, Value> {
     let mut body = Map::new();
-    if let Some(last) = keys.last().filter(|_| more) {
+    if let Some(last) = last {
         body.insert("continuationToken".to_owned(), json!(token(last)));
     }
-    body.insert(name.to_owned(), Value::Array(shown));
-    Json(body).into_response()
+    body.insert(name.to_owned(), shown.into_iter().collect());
+    body
 }
 
 /// The two names that something is ordered by, which `answer` was given with a slash between.
@@ -97,6 +106,6 @@ pub(super) fn token(last: &str) -> String {
     URL_SAFE_NO_PAD.encode(last)
 }
 
-fn bad_token() -> ApiError {
+pub(super) fn bad_token() -> ApiError {
     ApiError::input("Invalid continuationToken")
 }

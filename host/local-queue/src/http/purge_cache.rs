@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, Router, http::StatusCode, response::IntoResponse as _, routing::MethodFilter};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use queue::wire::timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     App,
@@ -67,26 +67,20 @@ async fn purge(call: Arc<Call>) -> Answer {
 
 async fn list(call: Arc<Call>) -> Answer {
     call.authorize_scope("purge-cache:all-purge-requests".to_owned())?;
-    let page = Page::of(&call)?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let mut purges = call
+    let Page { limit, after } = Page::of(&call)?;
+    let purges = call
         .app
         .store
         .run(move |db| {
             // No pool has a space in its name.
-            let after = page.after.split_once(' ').unwrap_or_default();
-            db.purges_after(after, page.limit, clock::now())
+            let after = after.split_once(' ').unwrap_or_default();
+            db.purges_after(after, limit, clock::now())
         })
         .await?;
-    let more = purges.len() > limit;
-    purges.truncate(limit);
-    let mut body = Map::new();
-    body.insert("requests".to_owned(), purges.iter().map(to_json).collect());
-    if let Some(last) = purges.last().filter(|_| more) {
-        let last = format!("{} {}", last.worker_pool_id, last.cache_name);
-        body.insert("continuationToken".to_owned(), json!(pages::token(&last)));
-    }
-    Ok(Json(body).into_response())
+    Ok(pages::answer("requests", limit, purges, |purge| {
+        let key = format!("{} {}", purge.worker_pool_id, purge.cache_name);
+        (key, to_json(&purge))
+    }))
 }
 
 async fn list_for_pool(call: Arc<Call>) -> Answer {

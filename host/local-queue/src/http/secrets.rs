@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, Router, http::header, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     App,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock,
     error::{ApiError, Code},
-    store::StoredSecret,
+    store::{Db, StoredSecret},
     task::Fields,
 };
 
@@ -74,19 +74,11 @@ async fn remove(call: Arc<Call>) -> Answer {
 
 async fn list(call: Arc<Call>) -> Answer {
     call.authorize_scope("secrets:list-secrets".to_owned())?;
-    let page = Page::of(&call)?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let mut names = call
-        .app
-        .store
-        .run(move |db| db.secrets_after(&page.after, page.limit, clock::now()))
-        .await?;
-    let more = names.len() > limit;
-    names.truncate(limit);
-    let mut body = Map::new();
-    if let Some(last) = names.last().filter(|_| more) {
-        body.insert("continuationToken".to_owned(), json!(pages::token(last)));
-    }
-    body.insert("secrets".to_owned(), json!(names));
-    Ok(Json(body).into_response())
+    let Page { limit, after } = Page::of(&call)?;
+    let work = move |db: &Db<'_>| db.secrets_after(&after, limit, clock::now());
+    let names = call.app.store.run(work).await?;
+    Ok(pages::answer("secrets", limit, names, |name| {
+        let shown = json!(name);
+        (name, shown)
+    }))
 }

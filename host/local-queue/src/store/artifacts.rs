@@ -73,13 +73,11 @@ impl Db<'_> {
         after: &str,
         limit: u32,
     ) -> Result<Vec<Artifact>, Failure> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
-                "{ARTIFACT} WHERE task_id = ?1 AND run_id = ?2 AND name > ?3 ORDER BY name LIMIT ?4"
-            ))?
-            .query_map(params![task_id, run_id, after, i64::from(limit) + 1], columns)?
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = self.rows(
+            &format!("{ARTIFACT} WHERE task_id = ?1 AND run_id = ?2 AND name > ?3 ORDER BY name LIMIT ?4"),
+            params![task_id, run_id, after, i64::from(limit) + 1],
+            columns,
+        )?;
         rows.into_iter().map(into_artifact).collect()
     }
 
@@ -145,11 +143,11 @@ impl Db<'_> {
              ORDER BY expires LIMIT ?2)"
                 .to_owned(),
         ] {
-            let removed = self
-                .connection
-                .prepare_cached(&format!("DELETE FROM contents WHERE {condition} RETURNING file"))?
-                .query_map(params![now, limit], |row| row.get(0))?
-                .collect::<Result<Vec<String>, _>>()?;
+            let removed = self.rows(
+                &format!("DELETE FROM contents WHERE {condition} RETURNING file"),
+                params![now, limit],
+                |row| row.get(0),
+            )?;
             files.extend(removed);
         }
         let artifacts = self

@@ -2,9 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Params, Row};
 
-use crate::signals::Changes;
+use crate::{error::Failure, signals::Changes};
 
 /// The database, within one request. `store::tasks` and `store::artifacts` have what it can do.
 #[derive(Debug)]
@@ -21,6 +21,18 @@ impl<'a> Db<'a> {
             counter,
             changes: RefCell::default(),
         }
+    }
+
+    /// All rows of a query, each read by `read`.
+    pub(super) fn rows<T>(
+        &self,
+        query: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// What the request has changed that others wait for.

@@ -94,14 +94,13 @@ impl Db<'_> {
     /// Makes pending whoever waited for this task alone.
     pub(super) fn release_dependents(&self, task: &Task, now: DateTime<Utc>) -> Result<(), Failure> {
         let completed = task.state() == TaskState::Completed;
-        let dependents: Vec<String> = self
-            .connection
-            .prepare_cached(
-                "UPDATE dependencies SET satisfied = 1 WHERE required = ?1 AND NOT satisfied AND (?2 OR any_outcome) \
+        let dependents: Vec<String> = self.rows(
+            "UPDATE dependencies SET satisfied = 1 WHERE required = ?1 AND NOT satisfied \
+                 AND (?2 OR any_outcome) \
                  RETURNING dependent",
-            )?
-            .query_map(params![task.task_id, completed], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+            params![task.task_id, completed],
+            |row| row.get(0),
+        )?;
         for dependent in dependents {
             let waits: bool = self
                 .connection

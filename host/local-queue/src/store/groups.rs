@@ -96,13 +96,11 @@ impl Db<'_> {
 
     /// The projects of a group's tasks. Reads all of them.
     pub(crate) fn projects_of_group(&self, task_group_id: &str) -> Result<Vec<String>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT DISTINCT json_extract(definition, '$.projectId') FROM tasks WHERE task_group_id = ?1",
-            )?
-            .query_map([task_group_id], |row| row.get(0))?
-            .collect::<Result<_, _>>()?)
+        self.rows(
+            "SELECT DISTINCT json_extract(definition, '$.projectId') FROM tasks WHERE task_group_id = ?1",
+            [task_group_id],
+            |row| row.get(0),
+        )
     }
 
     /// How many tasks a group has.
@@ -122,14 +120,11 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Canceled, Failure> {
-        let found = self
-            .connection
-            .prepare_cached(CANCELABLE)?
-            .query_map(
-                params![task_group_id, after, now.timestamp_millis(), limit],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?
-            .collect::<Result<Vec<(i64, String)>, _>>()?;
+        let found: Vec<(i64, String)> = self.rows(
+            CANCELABLE,
+            params![task_group_id, after, now.timestamp_millis(), limit],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let is_full = found.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let next = found.last().filter(|_| is_full).map(|(seq, _)| *seq);
         let mut task_ids = Vec::new();

@@ -77,16 +77,11 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<IndexedTask>, Failure> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
-                "{INDEXED} WHERE namespace = ?1 AND name > ?2 AND expires > ?3 ORDER BY name LIMIT ?4"
-            ))?
-            .query_map(
-                params![namespace, after, now.timestamp_millis(), i64::from(limit) + 1],
-                columns,
-            )?
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = self.rows(
+            &format!("{INDEXED} WHERE namespace = ?1 AND name > ?2 AND expires > ?3 ORDER BY name LIMIT ?4"),
+            params![namespace, after, now.timestamp_millis(), i64::from(limit) + 1],
+            columns,
+        )?;
         rows.into_iter().map(into_indexed).collect()
     }
 
@@ -98,23 +93,18 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<Namespace>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT parent, name, expires FROM index_namespaces \
+        self.rows(
+            "SELECT parent, name, expires FROM index_namespaces \
                  WHERE parent = ?1 AND name > ?2 AND expires > ?3 ORDER BY name LIMIT ?4",
-            )?
-            .query_map(
-                params![parent, after, now.timestamp_millis(), i64::from(limit) + 1],
-                |row| {
-                    Ok(Namespace {
-                        parent: row.get(0)?,
-                        name: row.get(1)?,
-                        expires: clock::from_millis(row.get(2)?),
-                    })
-                },
-            )?
-            .collect::<Result<_, _>>()?)
+            params![parent, after, now.timestamp_millis(), i64::from(limit) + 1],
+            |row| {
+                Ok(Namespace {
+                    parent: row.get(0)?,
+                    name: row.get(1)?,
+                    expires: clock::from_millis(row.get(2)?),
+                })
+            },
+        )
     }
 
     /// Indexes a task, unless one of a higher rank is there. Answers which is there then.

@@ -138,13 +138,11 @@ impl Db<'_> {
             "SELECT name FROM objects WHERE expires < ?1 LIMIT ?2",
             "SELECT name FROM objects WHERE upload_id IS NOT NULL AND upload_expires < ?1 LIMIT ?2",
         ] {
-            let removed = self
-                .connection
-                .prepare_cached(&format!(
-                    "DELETE FROM objects WHERE name IN ({doomed}) RETURNING file"
-                ))?
-                .query_map(params![now, limit], |row| row.get(0))?
-                .collect::<Result<Vec<Option<String>>, _>>()?;
+            let removed: Vec<Option<String>> = self.rows(
+                &format!("DELETE FROM objects WHERE name IN ({doomed}) RETURNING file"),
+                params![now, limit],
+                |row| row.get(0),
+            )?;
             count += removed.len();
             files.extend(removed.into_iter().flatten());
         }

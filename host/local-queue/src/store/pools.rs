@@ -101,13 +101,11 @@ impl Db<'_> {
 
     /// Pools after the one called `after`; one more than a page has, if there are that many.
     pub(crate) fn pools_after(&self, after: &str, limit: u32) -> Result<Vec<WorkerPool>, Failure> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
-                "{POOL} WHERE worker_pool_id > ?1 ORDER BY worker_pool_id LIMIT ?2"
-            ))?
-            .query_map(params![after, i64::from(limit) + 1], pool_columns)?
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = self.rows(
+            &format!("{POOL} WHERE worker_pool_id > ?1 ORDER BY worker_pool_id LIMIT ?2"),
+            params![after, i64::from(limit) + 1],
+            pool_columns,
+        )?;
         rows.into_iter().map(into_pool).collect()
     }
 
@@ -149,22 +147,19 @@ impl Db<'_> {
     /// Errors of a pool, the newest first; one more than a page has, if there are that many.
     pub(crate) fn pool_errors(&self, query: &PoolErrorsQuery) -> Result<Vec<PoolError>, Failure> {
         let before = if query.before == 0 { i64::MAX } else { query.before };
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
+        let rows = self.rows(
+            &format!(
                 "{ERROR} WHERE worker_pool_id = ?1 AND seq < ?2 AND (?3 IS NULL OR error_id = ?3) \
                  ORDER BY seq DESC LIMIT ?4"
-            ))?
-            .query_map(
-                params![
-                    query.worker_pool_id,
-                    before,
-                    query.error_id,
-                    i64::from(query.limit) + 1
-                ],
-                error_columns,
-            )?
-            .collect::<Result<Vec<_>, _>>()?;
+            ),
+            params![
+                query.worker_pool_id,
+                before,
+                query.error_id,
+                i64::from(query.limit) + 1
+            ],
+            error_columns,
+        )?;
         rows.into_iter().map(into_error).collect()
     }
 

@@ -43,16 +43,13 @@ impl Db<'_> {
         since: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<CachePurge>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
+        self.rows(
+            &format!(
                 "{PURGE} WHERE worker_pool_id = ?1 AND before >= ?2 AND expires > ?3 ORDER BY cache_name"
-            ))?
-            .query_map(
-                params![worker_pool_id, since.timestamp_millis(), now.timestamp_millis()],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+            ),
+            params![worker_pool_id, since.timestamp_millis(), now.timestamp_millis()],
+            columns,
+        )
     }
 
     /// All requests after the one for these caches of this pool; one more than a page has, if there are that many.
@@ -62,22 +59,19 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<CachePurge>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
+        self.rows(
+            &format!(
                 "{PURGE} WHERE (worker_pool_id, cache_name) > (?1, ?2) AND expires > ?3 \
                  ORDER BY worker_pool_id, cache_name LIMIT ?4"
-            ))?
-            .query_map(
-                params![
-                    worker_pool_id,
-                    cache_name,
-                    now.timestamp_millis(),
-                    i64::from(limit) + 1
-                ],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+            ),
+            params![
+                worker_pool_id,
+                cache_name,
+                now.timestamp_millis(),
+                i64::from(limit) + 1
+            ],
+            columns,
+        )
     }
 
     /// Forgets up to `limit` requests that have expired. Answers how many.

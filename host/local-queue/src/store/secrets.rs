@@ -65,16 +65,11 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<String>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT name FROM secrets WHERE name > ?1 AND expires >= ?2 ORDER BY name LIMIT ?3",
-            )?
-            .query_map(
-                params![after, now.timestamp_millis(), i64::from(limit) + 1],
-                |row| row.get(0),
-            )?
-            .collect::<Result<_, _>>()?)
+        self.rows(
+            "SELECT name FROM secrets WHERE name > ?1 AND expires >= ?2 ORDER BY name LIMIT ?3",
+            params![after, now.timestamp_millis(), i64::from(limit) + 1],
+            |row| row.get(0),
+        )
     }
 
     /// Forgets the values of up to `limit` secrets that have expired, and that there were any, later. Answers how many.

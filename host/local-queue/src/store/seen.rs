@@ -208,26 +208,24 @@ impl Db<'_> {
         query: &SeenQuery,
         now: DateTime<Utc>,
     ) -> Result<Vec<SeenWorker>, Failure> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
+        let rows = self.rows(
+            &format!(
                 "{WORKER} WHERE s.task_queue_id = ?1 AND (s.worker_group, s.worker_id) > (?2, ?3) \
-                 AND max(s.expires, s.quarantine_until) > ?4 AND (?5 IS NULL OR (s.quarantine_until > ?4) = ?5) \
+                 AND max(s.expires, s.quarantine_until) > ?4 \
+                 AND (?5 IS NULL OR (s.quarantine_until > ?4) = ?5) \
                  AND (?6 IS NULL OR w.state = ?6) ORDER BY s.worker_group, s.worker_id LIMIT ?7"
-            ))?
-            .query_map(
-                params![
-                    query.task_queue_id,
-                    query.after.0,
-                    query.after.1,
-                    now.timestamp_millis(),
-                    query.quarantined,
-                    query.state,
-                    i64::from(query.limit) + 1
-                ],
-                columns,
-            )?
-            .collect::<Result<Vec<_>, _>>()?;
+            ),
+            params![
+                query.task_queue_id,
+                query.after.0,
+                query.after.1,
+                now.timestamp_millis(),
+                query.quarantined,
+                query.state,
+                i64::from(query.limit) + 1
+            ],
+            columns,
+        )?;
         rows.into_iter().map(into_worker).collect()
     }
 

@@ -68,22 +68,19 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<TaskQueue>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
+        self.rows(
+            &format!(
                 "{QUEUE} WHERE (provisioner_id, worker_type) > (?1, ?2) AND expires > ?3 \
                  ORDER BY provisioner_id, worker_type LIMIT ?4"
-            ))?
-            .query_map(
-                params![
-                    provisioner_id,
-                    worker_type,
-                    now.timestamp_millis(),
-                    i64::from(limit) + 1
-                ],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+            ),
+            params![
+                provisioner_id,
+                worker_type,
+                now.timestamp_millis(),
+                i64::from(limit) + 1
+            ],
+            columns,
+        )
     }
 
     /// Task queues of one provisioner, after a workerType; one more than a page has, if there are that many.
@@ -93,21 +90,19 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<TaskQueue>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
-                "{QUEUE} WHERE provisioner_id = ?1 AND worker_type > ?2 AND expires > ?3 ORDER BY worker_type LIMIT ?4"
-            ))?
-            .query_map(
-                params![
-                    provisioner_id,
-                    after,
-                    now.timestamp_millis(),
-                    i64::from(limit) + 1
-                ],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+        self.rows(
+            &format!(
+                "{QUEUE} WHERE provisioner_id = ?1 AND worker_type > ?2 AND expires > ?3 \
+                 ORDER BY worker_type LIMIT ?4"
+            ),
+            params![
+                provisioner_id,
+                after,
+                now.timestamp_millis(),
+                i64::from(limit) + 1
+            ],
+            columns,
+        )
     }
 
     /// Provisioners after one, with no workerType; one more than a page has, if there are that many.
@@ -117,17 +112,13 @@ impl Db<'_> {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Vec<TaskQueue>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT provisioner_id, '', max(expires), max(last_active) FROM task_queues \
-                 WHERE provisioner_id > ?1 AND expires > ?2 GROUP BY provisioner_id ORDER BY provisioner_id LIMIT ?3",
-            )?
-            .query_map(
-                params![after, now.timestamp_millis(), i64::from(limit) + 1],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+        self.rows(
+            "SELECT provisioner_id, '', max(expires), max(last_active) FROM task_queues \
+                 WHERE provisioner_id > ?1 AND expires > ?2 GROUP BY provisioner_id \
+                 ORDER BY provisioner_id LIMIT ?3",
+            params![after, now.timestamp_millis(), i64::from(limit) + 1],
+            columns,
+        )
     }
 
     /// A provisioner, with no workerType.
@@ -182,14 +173,11 @@ impl Db<'_> {
         (task_queue_id, (number, task_id)): (&str, &(i64, String)),
         limit: u32,
     ) -> Result<TaskPage, Failure> {
-        let found = self
-            .connection
-            .prepare_cached(query)?
-            .query_map(
-                params![task_queue_id, number, task_id, i64::from(limit) + 1],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )?
-            .collect::<Result<Vec<(String, i64, i64)>, _>>()?;
+        let found: Vec<(String, i64, i64)> = self.rows(
+            query,
+            params![task_queue_id, number, task_id, i64::from(limit) + 1],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (mut tasks, mut bytes, mut last) = (Vec::new(), 0_usize, None);
         for (task_id, number, length) in found {

@@ -211,11 +211,7 @@ impl Db<'_> {
         condition: &str,
         values: &[&dyn rusqlite::ToSql],
     ) -> Result<Vec<Task>, Failure> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!("{TASK} {condition}"))?
-            .query_map(values, columns)?
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = self.rows(&format!("{TASK} {condition}"), values, columns)?;
         rows.into_iter().map(into_task).collect()
     }
 }

@@ -77,25 +77,22 @@ impl Db<'_> {
 
     /// Workers by group and id; one more than a page has, if there are that many.
     pub(crate) fn workers_after(&self, query: &WorkersQuery) -> Result<Vec<ManagedWorker>, Failure> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
+        self.rows(
+            &format!(
                 "{WORKER} WHERE worker_pool_id = ?1 AND (worker_group, worker_id) > (?2, ?3) \
                  AND (?4 IS NULL OR worker_group = ?4) AND (?5 IS NULL OR state = ?5) \
                  ORDER BY worker_group, worker_id LIMIT ?6"
-            ))?
-            .query_map(
-                params![
-                    query.worker_pool_id,
-                    query.after.0,
-                    query.after.1,
-                    query.worker_group,
-                    query.state,
-                    i64::from(query.limit) + 1
-                ],
-                columns,
-            )?
-            .collect::<Result<_, _>>()?)
+            ),
+            params![
+                query.worker_pool_id,
+                query.after.0,
+                query.after.1,
+                query.worker_group,
+                query.state,
+                i64::from(query.limit) + 1
+            ],
+            columns,
+        )
     }
 
     /// Gives back what a worker that is gone was running: nobody waits for its claims to end.

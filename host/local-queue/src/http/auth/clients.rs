@@ -151,31 +151,19 @@ async fn list(call: Arc<Call>) -> Answer {
             format!("Query-string parameter: prefix=\"{prefix}\" must be the beginning of a clientId"),
         ));
     }
-    let page = Page::of(&call)?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let Page { limit, after } = Page::of(&call)?;
     let root = call.app.clients.enrolled_root();
     let mut clients = call.app.store.run(|db| db.clients()).await?;
     clients.retain(|enrolled| enrolled.client.client_id != root.client.client_id);
     clients.push(root);
-    clients.retain(|Enrolled { client, .. }| {
-        client.client_id > page.after && client.client_id.starts_with(&prefix)
-    });
+    clients
+        .retain(|Enrolled { client, .. }| client.client_id > after && client.client_id.starts_with(&prefix));
     clients.sort_by(|a, b| a.client.client_id.cmp(&b.client.client_id));
-    let more = clients.len() > limit;
-    clients.truncate(limit);
     let access = call.app.clients.current();
-    let mut body = Map::new();
-    let list = clients
-        .iter()
-        .map(|enrolled| Value::Object(to_json(&access, enrolled)));
-    body.insert("clients".to_owned(), list.collect());
-    if let Some(last) = clients.last().filter(|_| more) {
-        body.insert(
-            "continuationToken".to_owned(),
-            json!(pages::token(&last.client.client_id)),
-        );
-    }
-    Ok(Json(body).into_response())
+    Ok(pages::answer("clients", limit, clients, |enrolled| {
+        let shown = Value::Object(to_json(&access, &enrolled));
+        (enrolled.client.client_id, shown)
+    }))
 }
 
 async fn show(call: Arc<Call>) -> Answer {

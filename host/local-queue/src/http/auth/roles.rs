@@ -9,7 +9,7 @@ use axum::{
     routing::MethodFilter,
 };
 use queue::wire::timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{MAX_DESCRIPTION, refuse_two_stars};
 use crate::{
@@ -110,21 +110,11 @@ async fn page_of_roles(call: &Call, name: &str, show: impl Fn(&StoredRole) -> Va
     let page = Page::of(call)?;
     let mut roles = call.app.store.run(|db| db.roles()).await?;
     roles.retain(|stored| stored.role.role_id > page.after);
-    let limit = match call.query("limit") {
-        Some(_) => usize::try_from(page.limit).unwrap_or(usize::MAX),
-        None => usize::MAX,
-    };
-    let more = roles.len() > limit;
-    roles.truncate(limit);
-    let mut body = Map::new();
-    body.insert(name.to_owned(), roles.iter().map(show).collect());
-    if let Some(last) = roles.last().filter(|_| more) {
-        body.insert(
-            "continuationToken".to_owned(),
-            json!(pages::token(&last.role.role_id)),
-        );
-    }
-    Ok(Json(body).into_response())
+    let limit = call.query("limit").map_or(u32::MAX, |_| page.limit);
+    Ok(pages::answer(name, limit, roles, |stored| {
+        let shown = show(&stored);
+        (stored.role.role_id, shown)
+    }))
 }
 
 async fn show(call: Arc<Call>) -> Answer {

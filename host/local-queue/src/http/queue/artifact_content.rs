@@ -134,8 +134,7 @@ fn follow(db: &Db<'_>, call: &Call, run_id: u32) -> Result<Artifact, Failure> {
 
 /// An address of bytes that are here, good for a while.
 fn address(call: &Call, place: &Place) -> String {
-    let expires = clock::now() + Purpose::Get.lifetime();
-    call.app.addresses.make(&call.base, Purpose::Get, place, expires)
+    call.address(Purpose::Get, place).0
 }
 
 fn redirect(call: &Call, content: ArtifactContent) -> Response {

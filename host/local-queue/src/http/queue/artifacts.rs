@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Json, Router, http::StatusCode, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::{CreateArtifactRequest, CreateArtifactResponse, ListArtifactsResponse, ObjectUpload};
-use serde_json::Value;
 
 use super::{
     artifact_content::{get, get_latest},
@@ -63,7 +62,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn create(call: Arc<Call>) -> Answer {
-    let artifact = Artifact::from_request(call.param("name").to_owned(), read(call.input()?)?);
+    let artifact = Artifact::from_request(call.param("name").to_owned(), read(&call)?);
     artifact.check_expires(clock::now())?;
     let in_store = Arc::clone(&call);
     let artifact = call
@@ -74,13 +73,12 @@ async fn create(call: Arc<Call>) -> Answer {
     let (artifact, project_id) = artifact;
     let answer = match &artifact.details {
         Details::S3 => {
-            let expires = clock::now() + Purpose::Put.lifetime();
             let place = Place::Artifact {
                 task_id: call.task_id().to_owned(),
                 run_id: call.run_id(),
                 name: artifact.name,
             };
-            let put_url = call.app.addresses.make(&call.base, Purpose::Put, &place, expires);
+            let (put_url, expires) = call.address(Purpose::Put, &place);
             CreateArtifactResponse::S3 {
                 put_url,
                 expires,
@@ -105,10 +103,9 @@ async fn create(call: Arc<Call>) -> Answer {
 }
 
 /// What the schema says of the request.
-fn read(input: &Value) -> Result<CreateArtifactRequest, ApiError> {
+fn read(call: &Call) -> Result<CreateArtifactRequest, ApiError> {
     let wrong = |error: String| task::schema_error(&[error]);
-    let request: CreateArtifactRequest =
-        serde_json::from_value(input.clone()).map_err(|error| wrong(format!("data: {error}")))?;
+    let request: CreateArtifactRequest = call.input_as()?;
     let too_long = |text: &str, max: usize| text.chars().count() > max;
     let content_type = match &request {
         CreateArtifactRequest::S3 { content_type, .. }

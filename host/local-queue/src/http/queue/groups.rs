@@ -187,14 +187,9 @@ async fn dependents(call: Arc<Call>) -> Answer {
             db.dependents_page(&id, after, page.limit)
         })
         .await?;
-    let mut body = Map::new();
+    let last = tasks.next.map(|last| last.to_string());
+    let shown = tasks.tasks.iter().map(|task| json!(task));
+    let mut body = pages::body("tasks", shown, last.as_ref());
     body.insert("taskId".to_owned(), json!(task_id));
-    body.insert("tasks".to_owned(), json!(tasks.tasks));
-    if let Some(last) = tasks.next {
-        body.insert(
-            "continuationToken".to_owned(),
-            json!(pages::token(&last.to_string())),
-        );
-    }
     Ok(Json(body).into_response())
 }

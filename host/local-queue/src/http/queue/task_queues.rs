@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, Router, response::IntoResponse as _, routing::MethodFilter};
 use queue::wire::timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     auth::scopes::Expression,
@@ -220,23 +220,15 @@ fn after(page: &Page) -> Result<(i64, String), ApiError> {
         return Ok((0, String::new()));
     }
     let (number, task_id) = pages::pair(&page.after);
-    let number = number
-        .parse()
-        .map_err(|_| ApiError::input("Invalid continuationToken"))?;
+    let number = number.parse().map_err(|_| pages::bad_token())?;
     Ok((number, task_id))
 }
 
 fn tasks_answer(page: &TaskPage, show: impl Fn(&Task) -> Option<Value>) -> Answer {
-    let mut body = Map::new();
-    if let Some((number, task_id)) = &page.next {
-        let token = pages::token(&format!("{number}/{task_id}"));
-        body.insert("continuationToken".to_owned(), json!(token));
-    }
-    body.insert(
-        "tasks".to_owned(),
-        page.tasks.iter().filter_map(show).collect::<Value>(),
-    );
-    Ok(Json(body).into_response())
+    let last = page.next.as_ref();
+    let last = last.map(|(number, task_id)| format!("{number}/{task_id}"));
+    let shown = page.tasks.iter().filter_map(show);
+    Ok(Json(pages::body("tasks", shown, last.as_ref())).into_response())
 }
 
 async fn pending(call: Arc<Call>) -> Answer {

@@ -9,7 +9,7 @@ use axum::{
     routing::MethodFilter,
 };
 use queue::wire::{Priority, TaskDefinition, TaskStatusResponse, timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     auth::scopes::Expression,
@@ -140,15 +140,8 @@ async fn many(call: &Call, ids: Vec<String>, name: &str, show: fn(&Task) -> Valu
             Ok(found)
         })
         .await?;
-    let mut body = Map::new();
-    body.insert(name.to_owned(), Value::Array(found));
-    if more {
-        body.insert(
-            "continuationToken".to_owned(),
-            json!(pages::token(&until.to_string())),
-        );
-    }
-    Ok(Json(body).into_response())
+    let last = more.then(|| until.to_string());
+    Ok(Json(pages::body(name, found, last.as_ref())).into_response())
 }
 
 async fn create(call: Arc<Call>) -> Answer {
