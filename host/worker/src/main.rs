@@ -2,6 +2,7 @@
 //! claims, `task` is the life of one run.
 
 mod app;
+mod backoff;
 mod cli;
 mod config;
 mod credentials_file;

@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::exit::Exit;
+use crate::{exit::Exit, stop::Reason};
 
 /// What is to happen at one of the signals.
 pub(crate) type Step = Box<dyn FnOnce(Which) + Send>;
@@ -45,6 +45,15 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         self.listener.abort();
+    }
+}
+
+impl From<Which> for Reason {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Interrupt => Self::Interrupted,
+            Which::Terminate => Self::Terminated,
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Service {
             name: "GET",
             path,
             body: None,
-            retry: Retry::Allowed,
+            retry: self.deployment.retry,
             timeout: self.deployment.options.call_timeout,
         })
         .await
@@ -61,7 +61,7 @@ impl Service {
             method,
             path,
             body: body.as_deref(),
-            retry: Retry::Allowed,
+            retry: self.deployment.retry,
             timeout: self.deployment.options.call_timeout,
         })
         .await
@@ -87,8 +87,7 @@ impl Service {
                     continue;
                 }
             }
-            let once = call.retry == Retry::Never || self.deployment.retry == Retry::Never;
-            if once || tries > retry::RETRIES || error.is_final() {
+            if call.retry == Retry::Never || tries > retry::RETRIES || error.is_final() {
                 return Err(error);
             }
             let pause = self.deployment.pauses.before(tries, hints.retry_after);

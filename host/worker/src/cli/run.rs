@@ -224,16 +224,12 @@ fn managed(config: &Config, access: &Access) -> anyhow::Result<ManagedWorker> {
 /// The one after that ends the process at once.
 fn listen(stop: &StopHandle) -> std::io::Result<Signals> {
     let (first, second) = (stop.clone(), stop.clone());
-    let reason = |which| match which {
-        Which::Interrupt => Reason::Interrupted,
-        Which::Terminate => Reason::Terminated,
-    };
     Signals::listen(vec![
         Box::new(move |which| match which {
-            Which::Interrupt => first.graceful(reason(which), "SIGINT"),
-            Which::Terminate => first.now(reason(which), "SIGTERM"),
+            Which::Interrupt => first.graceful(which.into(), "SIGINT"),
+            Which::Terminate => first.now(which.into(), "SIGTERM"),
         }),
-        Box::new(move |which| second.now(reason(which), "a second signal")),
+        Box::new(move |which| second.now(which.into(), "a second signal")),
     ])
 }
 

@@ -11,7 +11,7 @@ use crate::{
     observe::NoObserver,
     patience::Patience,
     root::{Access, Root, WorkOptions},
-    signals::{Signals, Which},
+    signals::Signals,
     start::{self, Start, StartError},
     stop::{Reason, StopHandle},
     task::run::panic_message,
@@ -68,13 +68,9 @@ async fn work(root: &dyn Root, config: Config, access: Option<Access>, stop: &St
 /// One signal asks the worker to end when its tasks have ended, a second one to end now.
 fn listen(stop: &StopHandle) -> std::io::Result<Signals> {
     let (first, second) = (stop.clone(), stop.clone());
-    let reason = |which| match which {
-        Which::Interrupt => Reason::Interrupted,
-        Which::Terminate => Reason::Terminated,
-    };
     Signals::listen(vec![
-        Box::new(move |which| first.graceful(reason(which), "a signal")),
-        Box::new(move |which| second.now(reason(which), "a second signal")),
+        Box::new(move |which| first.graceful(which.into(), "a signal")),
+        Box::new(move |which| second.now(which.into(), "a second signal")),
     ])
 }
 

@@ -3,8 +3,9 @@
 use std::{error::Error, time::Duration};
 
 use queue::{Auth, CallError};
-use rand::Rng as _;
 use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
 
 /// What scopes that need to be expanded begin with.
 const ASSUME: &str = "assume:";
@@ -49,7 +50,7 @@ pub(super) async fn expand(auth: &Auth, scopes: &[String]) -> Result<Scopes, Not
         return Ok(Scopes::plain(scopes));
     }
     let begun = Instant::now();
-    let mut pause = PAUSE.0;
+    let mut pauses = Backoff::new(PAUSE);
     loop {
         let error = match auth.expand_scopes(scopes).await {
             Ok(expanded) => {
@@ -75,9 +76,7 @@ pub(super) async fn expand(auth: &Auth, scopes: &[String]) -> Result<Scopes, Not
             error = &error as &dyn Error,
             "the scopes of a task could not be expanded, trying again"
         );
-        let jittered = pause.mul_f64(rand::rng().random_range(0.75..1.25));
-        sleep(jittered).await;
-        pause = pause.saturating_mul(2).min(PAUSE.1);
+        sleep(pauses.pause()).await;
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use plugin_host::ports::ArtifactError;
 use queue::CallError;
-use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -52,7 +53,7 @@ pub(super) struct Tries<'a> {
     patience: Patience,
     /// Fires when the run is resolved. From then on everything is best effort, and holds up the worker.
     resolved: &'a CancellationToken,
-    pause: Duration,
+    pauses: Backoff,
     failed: u32,
     refused: u32,
     since: Option<Instant>,
@@ -65,7 +66,7 @@ impl<'a> Tries<'a> {
             artifact,
             patience,
             resolved,
-            pause: patience.pause,
+            pauses: Backoff::new((patience.pause, LONGEST_PAUSE)),
             failed: 0,
             refused: 0,
             since: None,
@@ -105,10 +106,8 @@ impl<'a> Tries<'a> {
             why,
             "an artifact could not be stored, trying again"
         );
-        let pause = self.pause.mul_f64(rand::rng().random_range(0.75..1.25));
-        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(self.pauses.pause()) => {}
             // Who was patient so far need not be any more.
             () = self.resolved.cancelled(), if outage > Duration::ZERO => {}
         }
