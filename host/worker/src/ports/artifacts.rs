@@ -114,8 +114,8 @@ impl QueueArtifacts {
         &self,
         name: &str,
         request: &CreateArtifactRequest,
-        tries: &mut Tries<'_>,
     ) -> Result<CreateArtifactResponse, ArtifactError> {
+        let mut tries = self.tries(name);
         loop {
             match self.create_once(name, request).await {
                 Ok(created) => return Ok(created),
@@ -126,8 +126,7 @@ impl QueueArtifacts {
 
     /// Creates an artifact that needs no bytes.
     async fn create_whole(&self, name: &str, request: CreateArtifactRequest) -> Result<(), ArtifactError> {
-        let created = self.create(name, &request, &mut self.tries(name)).await;
-        created.map(drop)
+        self.create(name, &request).await.map(drop)
     }
 
     fn expires(&self, expires: Option<DateTime<Utc>>) -> DateTime<Utc> {

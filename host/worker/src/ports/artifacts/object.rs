@@ -107,16 +107,12 @@ impl QueueArtifacts {
             content_type: source.content_type.clone(),
             content_length: None,
         };
-        let mut tries = self.tries(name);
-        loop {
-            let failure = match self.create(name, &request, &mut tries).await? {
-                CreateArtifactResponse::Object(object) => return Ok(object),
-                CreateArtifactResponse::S3 { .. }
-                | CreateArtifactResponse::Reference
-                | CreateArtifactResponse::Link
-                | CreateArtifactResponse::Error => another_kind(name),
-            };
-            tries.next(failure).await?;
+        match self.create(name, &request).await? {
+            CreateArtifactResponse::Object(object) => Ok(object),
+            CreateArtifactResponse::S3 { .. }
+            | CreateArtifactResponse::Reference
+            | CreateArtifactResponse::Link
+            | CreateArtifactResponse::Error => Err(another_kind(name)),
         }
     }
 

@@ -60,9 +60,10 @@ impl QueueArtifacts {
             ..
         } = created
         else {
-            return Err(another_kind(name));
+            return Err(Failure::Final(another_kind(name)));
         };
-        let content_type = HeaderValue::from_str(&content_type).map_err(|_| another_kind(name))?;
+        let content_type =
+            HeaderValue::from_str(&content_type).map_err(|_| Failure::Final(another_kind(name)))?;
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
         if let Some(encoding) = body.content_encoding() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -80,8 +81,8 @@ impl QueueArtifacts {
 }
 
 /// The queue does not do what its schemas say.
-pub(super) fn another_kind(name: &str) -> Failure {
-    Failure::Final(ArtifactError::Other(format!(
+pub(super) fn another_kind(name: &str) -> ArtifactError {
+    ArtifactError::Other(format!(
         "the queue answers with another kind of artifact for {name}"
-    )))
+    ))
 }
