@@ -46,7 +46,7 @@ lint: ## Formatting and clippy, warnings as errors.
 doc: ## The documentation, warnings as errors.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: plugins ## The numbers that the README quotes.
+bench: plugins test-plugins ## The numbers that the README quotes.
 	$(CARGO) bench --locked -p taskcluster-worker --bench bench
 
 wasm-target:

@@ -1,6 +1,6 @@
 //! Bytes that the host owns and that are read more than once: files of a task, logs, artifacts.
 
-use std::{fmt, io, io::Cursor, sync::Arc};
+use std::{fmt, fs::File, io, io::Cursor, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +21,15 @@ pub trait Content: fmt::Debug + Send + Sync {
     /// # Errors
     /// When what is behind it is gone or can't be read.
     async fn open(&self) -> io::Result<ContentReader>;
+
+    /// The file behind it, at byte 0, for who reads all of it on a thread that may block, which takes half the time. None
+    /// where there is no file. It may give fewer or more bytes than [`size`](Self::size): who reads it must look.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    async fn open_file(&self) -> io::Result<Option<File>> {
+        Ok(None)
+    }
 }
 
 /// A few bytes in memory, such as an artifact that a plugin made itself.

@@ -5,6 +5,7 @@
 
 mod address;
 mod hashing;
+mod writer;
 
 pub(crate) use address::{Addresses, Place, Purpose};
 pub(crate) use hashing::Hashing;
@@ -18,17 +19,13 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use tokio::{
-    fs::File,
-    io::{AsyncWriteExt as _, BufWriter},
-};
+use tokio::fs::File;
 
 use crate::ids;
+use writer::Writer;
 
 /// The most that one PUT takes, in bytes: as much as S3.
 pub(crate) const MAX_PUT: u64 = 5 << 30;
-/// Bytes are written in pieces of this size.
-const BUFFER: usize = 256 << 10;
 /// An upload that sends nothing for so long is given up.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -103,7 +100,7 @@ impl ContentFiles {
         length: u64,
         part: &Path,
     ) -> Result<(), ReceiveError> {
-        let mut file = BufWriter::with_capacity(BUFFER, File::create_new(part).await?);
+        let mut file = Writer::create(part, length).await?;
         let mut received = 0_u64;
         loop {
             let piece = tokio::time::timeout(STALL, body.next())
@@ -115,14 +112,12 @@ impl ContentFiles {
             if received > length {
                 return Err(ReceiveError::Incomplete);
             }
-            file.write_all(&piece).await?;
+            file.write(&piece).await?;
         }
         if received != length {
             return Err(ReceiveError::Incomplete);
         }
-        file.flush().await?;
-        file.get_ref().sync_all().await?;
-        Ok(())
+        Ok(file.finish().await?)
     }
 
     /// Opens a file for reading.
@@ -149,7 +144,7 @@ async fn remove(path: &Path) {
     }
 }
 
-async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(io::Error::other)?

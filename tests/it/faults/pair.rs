@@ -265,7 +265,7 @@ fn is_resolved_once(proxy: &Proxy, task_id: &str) {
 }
 
 /// The payload of a task that does nothing.
-fn short() -> Value {
+pub(super) fn short() -> Value {
     let mut payload = shell("true");
     payload["maxRunTime"] = json!(600);
     payload

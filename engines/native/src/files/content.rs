@@ -57,6 +57,14 @@ impl TaskFile {
         }))
     }
 
+    async fn opened(&self) -> io::Result<std::fs::File> {
+        if self.disposed.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the run was disposed of"));
+        }
+        let (place, size) = (self.place.clone(), self.size);
+        tokio::task::spawn_blocking(move || Self::reopen(&place, size)).await?
+    }
+
     fn reopen(place: &Located, size: u64) -> io::Result<std::fs::File> {
         let found = beneath::find(place.root.as_fd(), &place.path).map_err(|error| match error {
             ExtractError::Missing => io::Error::new(io::ErrorKind::NotFound, error),
@@ -79,13 +87,13 @@ impl Content for TaskFile {
     }
 
     async fn open(&self) -> io::Result<ContentReader> {
-        if self.disposed.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the run was disposed of"));
-        }
-        let (place, size) = (self.place.clone(), self.size);
-        let file = tokio::task::spawn_blocking(move || Self::reopen(&place, size)).await??;
-        let file = tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), size);
+        let file = tokio::fs::File::from_std(self.opened().await?);
+        let file = tokio::io::AsyncReadExt::take(file, self.size);
         Ok(Box::new(Exactly { file }))
+    }
+
+    async fn open_file(&self) -> io::Result<Option<std::fs::File>> {
+        self.opened().await.map(Some)
     }
 }
 

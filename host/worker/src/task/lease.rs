@@ -153,8 +153,15 @@ impl Lease {
                 return tracing::error!(run = %self.key, %resolution, error = &error as &dyn std::error::Error, "the queue refuses the report");
             }
             let state = *self.state.borrow();
-            let (State::Held(until), false) = (state, self.keeper.is_finished()) else {
-                return tracing::error!(run = %self.key, %resolution, "could not report before the claim ended");
+            let until = match state {
+                // Why was said when it was heard: the queue has resolved the run, perhaps by a report whose answer was lost.
+                State::Lost(_) => {
+                    return tracing::warn!(run = %self.key, %resolution, %error, "the report has no answer, and the run is over");
+                }
+                State::Held(_) if self.keeper.is_finished() => {
+                    return tracing::error!(run = %self.key, %resolution, %error, "could not report before the claim ended");
+                }
+                State::Held(until) => until,
             };
             let left = until.saturating_duration_since(Instant::now());
             tracing::warn!(run = %self.key, %resolution, attempt, error = &error as &dyn std::error::Error, "could not report, trying again");

@@ -1,23 +1,39 @@
-//! Reads ahead: while one piece of an upload is sent, the next ones are read and hashed, on another thread where there is one.
+//! Reads ahead: while one piece of an upload is sent, the next ones are read and hashed, on another thread.
 
-use std::io;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{io::ReaderStream, task::AbortOnDropHandle};
 
-/// How many pieces are read ahead. With [`CHUNK`](super::body::CHUNK) they bound what an upload holds in memory.
+use super::body::{CHUNK, Source};
+
+/// How many pieces are read ahead. With [`CHUNK`] they bound what an upload holds in memory.
 const PIECES: usize = 3;
 
-/// The same pieces, each given to `seen` when it is read. What is read ahead ends when this is dropped. Must be called in a
-/// runtime.
+type Piece = io::Result<Bytes>;
+
+/// All bytes of a source, each given to `seen` when it is read. What is read ahead ends when this is dropped. Must be called in
+/// a runtime.
 pub(super) fn ahead(
-    pieces: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+    source: Source,
     seen: impl Fn(&Bytes) + Send + 'static,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+) -> impl Stream<Item = Piece> + Send + 'static {
     let (sender, receiver) = mpsc::channel(PIECES);
-    let reading = AbortOnDropHandle::new(tokio::spawn(read(pieces, seen, sender)));
+    let reading = match source {
+        // One thread reads and hashes the whole file: to hand each piece to a thread that may block, and back, is half of the
+        // time that an upload takes.
+        Source::File(file) => tokio::task::spawn_blocking(move || read_file(file, seen, &sender)),
+        Source::Reader(reader) => {
+            tokio::spawn(read(ReaderStream::with_capacity(reader, CHUNK), seen, sender))
+        }
+    };
+    // A thread that may block can't be aborted: it ends at its next piece, since nobody takes that.
+    let reading = AbortOnDropHandle::new(reading);
     stream::unfold((receiver, reading), async |(mut receiver, reading)| {
         let piece = receiver.recv().await?;
         Some((piece, (receiver, reading)))
@@ -25,9 +41,9 @@ pub(super) fn ahead(
 }
 
 async fn read(
-    mut pieces: impl Stream<Item = io::Result<Bytes>> + Unpin,
+    mut pieces: impl Stream<Item = Piece> + Unpin,
     seen: impl Fn(&Bytes),
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: mpsc::Sender<Piece>,
 ) {
     while let Some(piece) = pieces.next().await {
         if let Ok(piece) = &piece {
@@ -40,34 +56,114 @@ async fn read(
     }
 }
 
+/// The same, on a thread that may block.
+fn read_file(mut file: File, seen: impl Fn(&Bytes), sender: &mpsc::Sender<Piece>) {
+    loop {
+        let piece = next_of(&mut file);
+        let is_last = match &piece {
+            Ok(piece) if piece.is_empty() => return,
+            Ok(piece) => {
+                seen(piece);
+                false
+            }
+            Err(_) => true,
+        };
+        // Nobody sends it any more.
+        if sender.blocking_send(piece).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// The next bytes of a file; none at its end.
+fn next_of(file: &mut File) -> Piece {
+    let mut bytes = Vec::with_capacity(CHUNK);
+    file.take(CHUNK as u64).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Write as _,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncRead, ReadBuf};
+
     use super::*;
+
+    /// Gives so many pieces of one byte, and then an error.
+    struct Breaks(u8);
+
+    impl AsyncRead for Breaks {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.0 == 0 {
+                return Poll::Ready(Err(io::Error::other("the end")));
+            }
+            buffer.put_slice(&[self.0]);
+            self.0 -= 1;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn file(length: usize) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        file
+    }
 
     #[tokio::test]
     async fn pieces_come_in_order_and_errors_with_them() {
-        let pieces = (0..20_u8).map(|n| match n {
-            19 => Err(io::Error::other("the end")),
-            n => Ok(Bytes::from(vec![n])),
-        });
         let (count, counted) = std::sync::mpsc::channel();
-        let all: Vec<_> = ahead(stream::iter(pieces), move |_| count.send(()).unwrap())
-            .collect()
-            .await;
+        let all: Vec<_> = ahead(Source::Reader(Box::new(Breaks(19))), move |_| {
+            count.send(()).unwrap();
+        })
+        .collect()
+        .await;
         assert_eq!(counted.iter().count(), 19);
         let bytes: Vec<u8> = all[..19].iter().map(|piece| piece.as_ref().unwrap()[0]).collect();
-        assert_eq!(bytes, (0..19).collect::<Vec<_>>());
+        assert_eq!(bytes, (1..=19).rev().collect::<Vec<_>>());
         assert!(all[19].is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_whole_and_each_byte_is_seen() {
+        let length = 5 * CHUNK + 17;
+        let (count, counted) = std::sync::mpsc::channel();
+        let pieces: Vec<_> = ahead(Source::File(file(length)), move |piece| {
+            count.send(piece.len()).unwrap();
+        })
+        .collect()
+        .await;
+        assert_eq!(counted.iter().sum::<usize>(), length);
+        let bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.as_ref().unwrap().to_vec())
+            .collect();
+        assert!(bytes.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8));
+        assert_eq!(bytes.len(), length);
     }
 
     #[tokio::test]
     async fn no_more_is_read_than_is_held() {
         let (count, counted) = std::sync::mpsc::channel();
-        let pieces = stream::iter((0..100).map(|_| Ok(Bytes::from_static(b"x"))));
-        let mut slow = Box::pin(ahead(pieces, move |_| count.send(()).unwrap()));
+        let source = Source::File(file(100 * CHUNK));
+        let mut slow = Box::pin(ahead(source, move |_| count.send(()).unwrap()));
         slow.next().await.unwrap().unwrap();
-        // It reads until there is no more room, and then does not go on by itself.
-        tokio::task::yield_now().await;
-        assert!(counted.try_iter().count() <= PIECES + 2);
+        // It reads until there is no more room, and ends when nobody takes what it has.
+        drop(slow);
+        let mut read = 0;
+        while counted.recv().is_ok() {
+            read += 1;
+        }
+        assert!(read <= PIECES + 3, "{read}");
     }
 }

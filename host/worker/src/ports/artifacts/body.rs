@@ -13,7 +13,7 @@ use tokio::{
 
 use super::digest::{Digest, Digested};
 
-/// How many bytes are read at once: enough that the way to the thread that reads files costs little.
+/// How many bytes are read at once: enough that the way from thread to thread costs little.
 pub(super) const CHUNK: usize = 256 << 10;
 
 /// What is put.
@@ -30,6 +30,14 @@ pub(super) enum Body {
         /// Of the content.
         uploaded: Uploaded,
     },
+}
+
+/// Where the bytes of a body are read. How many there are is to be counted.
+pub(super) enum Source {
+    /// To be read on a thread that may block.
+    File(std::fs::File),
+    /// Anything else.
+    Reader(ContentReader),
 }
 
 impl Body {
@@ -82,12 +90,15 @@ impl Body {
         }
     }
 
-    /// A reader at the first byte.
-    pub(super) async fn open(&self) -> io::Result<ContentReader> {
-        match self {
-            Self::Identity(content) => content.open().await,
-            Self::Gzip { file, .. } => Ok(Box::new(File::from_std(file.reopen()?))),
-        }
+    /// All bytes anew, from the first one.
+    pub(super) async fn open(&self) -> io::Result<Source> {
+        Ok(match self {
+            Self::Identity(content) => match content.open_file().await? {
+                Some(file) => Source::File(file),
+                None => Source::Reader(content.open().await?),
+            },
+            Self::Gzip { file, .. } => Source::File(file.reopen()?),
+        })
     }
 
     /// What was uploaded, when all of the body was read, and [`digest`](Self::digest) is this.

@@ -11,11 +11,10 @@ use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
 use plugin_host::ports::ArtifactError;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::io::ReaderStream;
 
 use super::{
     ahead::ahead,
-    body::{Body, CHUNK, changed},
+    body::{Body, changed},
     digest::{Digest, Digested},
     patience::Failure,
 };
@@ -99,7 +98,7 @@ pub(super) async fn put(
     body: &Body,
     digest: Digest,
 ) -> Result<Digested, PutError> {
-    let reader = body.open().await.map_err(PutError::Content)?;
+    let source = body.open().await.map_err(PutError::Content)?;
     let length = body.length();
     let course = Arc::new(Mutex::new(Course {
         moved: Instant::now(),
@@ -113,7 +112,7 @@ pub(super) async fn put(
         stall,
     } = target;
     headers.entry(CONTENT_LENGTH).or_insert(length.into());
-    let pieces = ahead(ReaderStream::with_capacity(reader, CHUNK), {
+    let pieces = ahead(source, {
         let digest = digest.clone();
         move |piece| lock(&digest).update(piece)
     });
