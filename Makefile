@@ -4,9 +4,11 @@ CARGO ?= cargo
 # Plugins, tests and the demo look for each other there.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 PLUGINS := env exit-status artifacts livelog maxruntime
+# How a pool's workers end: a pool chooses, by copying one into its plugin directory.
+MORE_PLUGINS := stoponerror idle-shutdown lifetime
 GUEST := $(CARGO) build --locked --target wasm32-wasip2 --profile plugin
 
-.PHONY: demo build plugins test-plugins test clients check-deployment lint doc bench clean wasm-target
+.PHONY: demo build plugins test-plugins example-plugins test clients check-deployment lint doc bench fuzz clean wasm-target
 
 demo: build ## Builds everything, runs a real task that compiles a plugin, and inspects what it built.
 	sh examples/demo.sh
@@ -15,17 +17,21 @@ build: plugins ## The worker, with its plugins beside it in target/debug/plugins
 	$(CARGO) build --locked
 
 plugins: wasm-target ## The plugins that come with the worker.
-	$(GUEST) $(PLUGINS:%=-p plugin-%)
+	$(GUEST) $(PLUGINS:%=-p plugin-%) $(MORE_PLUGINS:%=-p plugin-%)
 	sh tests/install-plugins.sh target/debug/plugins $(PLUGINS)
+	sh tests/install-plugins.sh target/debug/plugins/more $(MORE_PLUGINS)
 
 test-plugins: wasm-target ## The guests that misbehave.
 	$(GUEST) -p test-plugins --examples
 	sh tests/install-plugins.sh target/test-plugins --examples
 
+example-plugins: ## One in Python and one in JavaScript, where what builds them can be installed; says so where not.
+	sh examples/plugins/build.sh
+
 # The clients' crates ask more of what the worker is built of, such as a reqwest that decompresses: they are built by themselves.
 OURS := --workspace --exclude test-plugins --exclude client-tests
 
-test: plugins test-plugins clients ## All tests. They build the worker themselves, with what tests need of its dependencies.
+test: plugins test-plugins example-plugins clients ## All tests. They build the worker themselves, with what tests need of its dependencies.
 	$(CARGO) test --locked $(OURS) --doc
 	$(CARGO) build --locked $(OURS) --examples # what tests start beside the worker
 	$(CARGO) test --locked $(OURS) --tests --no-run
@@ -48,6 +54,14 @@ doc: ## The documentation, warnings as errors.
 
 bench: plugins test-plugins ## The numbers that the README quotes.
 	$(CARGO) bench --locked -p taskcluster-worker --bench bench
+
+MINUTES ?= 10
+# Cargo compiles with the wrapper what is ours, and nothing else: the engine of the plugins stays as the tests have it.
+FUZZ := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/fuzz/instrument.sh $(CARGO) test --locked $(OURS) --features fuzz-targets/libfuzzer --test fuzz
+
+fuzz: test-plugins ## All fuzz targets, MINUTES in all; 0 takes their corpora only. Or TARGET alone; or one INPUT of TARGET, such as a finding.
+	@command -v "$${CXX:-c++}" > /dev/null || { echo "libFuzzer is written in C++: fuzzing takes a C++ compiler, c++ or what CXX says" >&2; exit 1; }
+	$(FUZZ) -- $(if $(TARGET),--target $(TARGET)) $(or $(abspath $(INPUT)),$(if $(MERGE),--merge),--minutes $(MINUTES))
 
 wasm-target:
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" || rustup target add wasm32-wasip2 || \

@@ -7,6 +7,8 @@ mod commands;
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod kit;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod plugins;
 #[cfg(test)]
 mod queue_alone;

@@ -1,10 +1,18 @@
-//! The plugin host alone: loading, instances, calls.
+//! What plugins cost: the host alone, with one and with many of them, the limits of their instances, and a worker with many.
 
-use std::sync::Arc;
+mod copies;
+mod limits;
+mod many;
+mod nothing;
+mod worker;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use plugin_host::{
-    CompilerCommand, HostConfig, InspectOptions, Limits, NoProgress, PluginConfig,
+    Capability, CompilerCommand, FaultPolicy, HostConfig, InspectOptions, Limits, NoProgress, PluginConfig,
+    TrustConfig,
     measure::{Rounds, measure},
+    ports::AnySchemas,
 };
 
 use super::{
@@ -18,31 +26,35 @@ const ROUNDS: Rounds = Rounds {
     calls: 200_000,
 };
 
+/// The host alone, and a worker with many plugins.
 pub(crate) async fn run() {
+    one().await;
+    for plugins in [1, 10, 100] {
+        many::run(plugins).await;
+    }
+    limits::run().await;
+    worker::run().await;
+}
+
+async fn one() {
     let home = Home::new();
     let plugin = Plugin::ordinary("env");
-    let grants = plugin.grants.iter().map(|&word| word.to_owned()).collect();
-    let config = HostConfig {
-        directory: home.path().to_owned(),
-        cache_directory: home.path().join("cache"),
-        abort_grace: std::time::Duration::from_secs(2),
-        default_limits: Limits::default(),
-        plugins: [(
-            plugin.name.clone(),
-            PluginConfig {
-                grants,
-                ..PluginConfig::default()
-            },
-        )]
-        .into(),
+    let grants = plugin
+        .grants
+        .iter()
+        .filter_map(|word| Capability::named(word))
+        .collect();
+    let mut config = host_config(&home);
+    let entry = PluginConfig {
+        grants,
+        ..PluginConfig::default()
     };
+    config.plugins.insert(plugin.name.clone(), entry);
     let options = InspectOptions {
         config,
-        compiler: CompilerCommand {
-            program: program().to_owned(),
-            args: vec!["__compile".into()],
-        },
+        compiler: compiler(),
         progress: Arc::new(NoProgress),
+        schemas: Arc::new(AnySchemas),
     };
     let measured = measure(&plugin.file, options, ROUNDS).await.unwrap();
     row("load a plugin (`env`), compiled", &show(measured.load_cold), "");
@@ -52,4 +64,28 @@ pub(crate) async fn run() {
     row("instantiate it", &percentiles(&instances, 99), "p50 < 20 µs");
     let calls = Sample::new(measured.calls);
     row("call a hook", &percentiles(&calls, 99), "p50 < 5 µs");
+}
+
+/// A host of no more plugins than are in its directory, none of which is granted anything.
+fn host_config(home: &Home) -> HostConfig {
+    HostConfig {
+        directory: home.path().join("plugins"),
+        cache_directory: home.path().join("cache"),
+        abort_grace: Duration::from_secs(2),
+        faults: FaultPolicy {
+            file: home.path().join("plugin-faults.json"),
+            limit: 3,
+            window: Duration::from_hours(1),
+        },
+        default_limits: Limits::default(),
+        trust: TrustConfig::default(),
+        plugins: BTreeMap::new(),
+    }
+}
+
+fn compiler() -> CompilerCommand {
+    CompilerCommand {
+        program: program().to_owned(),
+        args: vec!["__compile".into()],
+    }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     commands::{LINES, STAMP, read_stamp},
     kit::{Scene, WorkerOptions, eventually},
+    memory::pss_kib,
     table::{Sample, percentiles, row},
     tap::Tap,
 };
@@ -199,13 +200,7 @@ async fn memory() {
         tap.answered(|exchange| exchange.request.contains("/claim-work/") && !exchange.answer.is_empty())
     })
     .await;
-    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", worker.pid())).unwrap();
-    let kib: f64 = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:"))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse().ok())
-        .unwrap();
+    let kib = pss_kib(worker.pid());
     row(
         "memory of an idle worker with five plugins (PSS)",
         &format!("{:.1} MiB", kib / 1024.0),

@@ -166,6 +166,7 @@ fn dependencies_go_one_way() {
             "guest-plugins/sdk" => &[],
             path if path.starts_with("guest-plugins/") => &["plugin-sdk"],
             "tests/clients" => &[],
+            "tests/fuzz" => &ours,
             "tests/plugins" => &["plugin-sdk"],
             other => panic!("{other} is a crate that the architecture does not know"),
         }

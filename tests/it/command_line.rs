@@ -83,12 +83,13 @@ async fn a_grant_that_there_is_not_is_an_error() {
     let text = format!("{text}pluginDirectory: {}\n", plugins.parent().unwrap().display());
     std::fs::write(home.path().join("worker.yml"), text).unwrap();
     let (status, _, err) = command(&home, &["work", "worker.yml"]).await;
-    assert_ne!(status, Some(0));
-    assert!(
-        err.contains("plugins.env.grants") && err.contains("enviroment"),
-        "{err}"
-    );
-    assert!(err.contains("environment"), "{err}");
+    assert_eq!(status, Some(2));
+    for said in [
+        "worker.yml:7:18: plugins.env.grants[0] ",
+        r#"did you mean "environment"?"#,
+    ] {
+        assert!(err.contains(said), "{said}\n{err}");
+    }
 }
 
 #[tokio::test]

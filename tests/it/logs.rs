@@ -2,8 +2,12 @@
 
 use queue::wire::ArtifactContent;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::kit::{Expected, Scene, check, eventually};
+use crate::{
+    kit::{Expected, Plugin, Scene, check, eventually},
+    named_by_tests::RECORDER,
+};
 
 const LIVE: &str = "public/logs/live.log";
 const BACKING: &str = "public/logs/live_backing.log";
@@ -199,4 +203,58 @@ async fn a_log_that_is_too_long_is_cut_with_a_word_about_it() {
         "{log}"
     );
     assert!(!log.contains("some length 1999"));
+}
+
+#[tokio::test]
+async fn a_log_begins_with_the_plugins_that_serve_the_task_and_the_hashes_of_their_files() {
+    let scene = Scene::new().await;
+    let plugins = Plugin::all_ordinary();
+    let _worker = scene.worker().all_plugins().start();
+    let payload = json!({"command": [["/bin/true"]], "maxRunTime": 600});
+    let task_id = scene.create_task(&payload).await;
+    check(&scene, &task_id, "the task", &Expected::completed()).await;
+    let log = scene.log(&task_id).await;
+    let (head, _) = log.split_once("=== Task Starting ===").unwrap();
+    for plugin in plugins {
+        let sha256 = Sha256::digest(std::fs::read(&plugin.file).unwrap());
+        let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let line = head
+            .lines()
+            .find(|line| line.contains(&format!("Plugin: {} ", plugin.name)))
+            .unwrap_or_else(|| panic!("{} is not there\n{head}", plugin.name));
+        assert!(line.starts_with("[taskcluster 20"), "{line}");
+        assert!(line.ends_with(&format!("(sha256 {})", &sha256[..12])), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_workers_own_log_says_which_run_and_which_hook_a_line_is_of() {
+    let scene = Scene::new().await;
+    let mut worker = scene
+        .worker()
+        .mock()
+        .plugin(Plugin::misbehaving(RECORDER, &[]))
+        .variable("RUST_LOG", "debug")
+        .variable("TASKCLUSTER_WORKER_LOG_FORMAT", "json")
+        .start();
+    let task_id = scene.create_task(&json!({"steps": []})).await;
+    check(&scene, &task_id, "the task", &Expected::completed()).await;
+    worker.until_err("recorder: finished").await;
+    let log = worker.err();
+    let line = log
+        .lines()
+        .find(|line| line.contains("recorder: finished"))
+        .unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    let spans = line["spans"].as_array().unwrap();
+    assert_eq!(
+        spans,
+        &[
+            json!({"name": "run", "task_id": task_id, "run_id": 0}),
+            json!({"name": "hook", "plugin": "recorder", "hook": "finished"}),
+        ],
+        "{line}"
+    );
+    // Nothing that signs requests is in any of them.
+    assert!(!log.contains(&scene.queue().credentials().access_token));
 }

@@ -13,6 +13,8 @@ mod architecture;
 #[cfg(test)]
 mod artifacts;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod claiming;
@@ -39,13 +41,19 @@ mod faults;
 #[cfg(test)]
 mod generic_worker;
 #[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod hooks;
+#[cfg(test)]
+mod host_functions;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod many;
 #[cfg(test)]
 mod max_run_time;
+#[cfg(test)]
+mod metrics_page;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
@@ -54,6 +62,8 @@ mod outages;
 mod payloads;
 #[cfg(test)]
 mod plugin_directory;
+#[cfg(test)]
+mod plugin_faults;
 #[cfg(test)]
 mod plugins_gone_wrong;
 #[cfg(test)]
@@ -68,5 +78,7 @@ mod scopes;
 mod shutdown;
 #[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod worker_plugins;
 #[cfg(test)]
 mod worker_runner;

@@ -72,6 +72,8 @@ fn worker(scene: &Scene, patience: Patience) -> WorkerOptions<'_> {
         .plugin(Plugin::misbehaving(MISBEHAVE, &[]))
         .plugin(Plugin::misbehaving(RECORDER, &[]))
         .set("/plugins/misbehave", json!({ "limits": limits }))
+        // It breaks again and again, and is to be there all the same.
+        .set("/plugins/faultLimit", json!(0))
 }
 
 fn order(hook: &str, how: &str) -> Value {

@@ -30,7 +30,7 @@ pub mod conformance;
 pub use content::{BytesContent, Content, ContentReader};
 pub use engine::{Engine, RunContext};
 pub use error::{DisposeError, EngineError, EngineErrorKind, KillError, SetVariableError};
-pub use log::{LogLevel, LogSink};
+pub use log::{LogLevel, LogSink, is_active};
 pub use result_set::{ExtractError, FolderEntry, FolderWalk, ResultSet};
 pub use run::RunKey;
 pub use sandbox::{Sandbox, SandboxBuilder, SandboxEnd};

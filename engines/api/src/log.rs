@@ -27,3 +27,12 @@ pub trait LogSink: fmt::Debug + Send + Sync {
     /// line end; line ends inside it begin further lines of the same level. Does nothing once the log is closed.
     fn line(&self, level: LogLevel, text: &str);
 }
+
+/// Whether a character in a line does something beside being seen: control characters, other line ends, and the marks that
+/// reorder text. Where others have written the line, it is shown by its number, so that nothing but the worker can make a line
+/// that looks like the worker's.
+#[must_use]
+pub fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -38,6 +38,9 @@ impl SandboxBuilder for MockBuilder {
                 "{name:?} can't be set: a name is not empty and holds no '=', space or NUL, a value holds no NUL"
             )));
         }
+        if let Some(fault) = self.payload.faults.set_variable {
+            fault.strike("set_variable");
+        }
         let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
         if variables.contains_key(name) {
             return Err(SetVariableError::Conflict(name.to_owned()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_api::{DisposeError, EngineError, EngineErrorKind};
+use engine_api::{DisposeError, EngineError, EngineErrorKind, ExtractError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Forever,
     /// Leaves a file, in place of one that was there before.
     File { path: String, content: String },
+    /// Leaves a folder in which one empty file comes after the other, without end.
+    EndlessFolder(String),
     /// Prints the value of a variable and a line end. One that is not set ends the sandbox with exit code 1.
     PrintVariable(String),
     /// Ends the sandbox; only 0 is success. After the last step it ends with 0.
@@ -40,10 +42,14 @@ pub(crate) enum Step {
 pub(crate) struct Faults {
     /// Instead of making a builder.
     pub(crate) new_builder: Option<Fault<EngineFault>>,
+    /// Instead of setting a variable.
+    pub(crate) set_variable: Option<Panics>,
     /// Instead of starting.
     pub(crate) start: Option<Fault<EngineFault>>,
     /// After the last step.
     pub(crate) wait: Option<Fault<EngineFault>>,
+    /// Instead of taking out a file or a folder. What hangs here can't be interrupted.
+    pub(crate) extract: Option<Fault<ExtractFault>>,
     /// Instead of discarding.
     pub(crate) discard: Option<Fault<DisposeFault>>,
     /// Instead of disposing of the result set.
@@ -62,6 +68,21 @@ pub(crate) enum Fault<K> {
     Hang,
     /// It takes so many milliseconds longer, and then goes well.
     DelayMs(u64),
+}
+
+/// How an operation goes wrong that has nothing to wait for.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Panics {
+    /// It panics.
+    Panic,
+}
+
+/// The errors of taking something out of a result set.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ExtractFault {
+    NotReadable,
 }
 
 /// The errors of all operations but those that release.
@@ -134,6 +155,33 @@ impl Fault<DisposeFault> {
     }
 }
 
+impl Fault<ExtractFault> {
+    /// Does what the fault says; an answer means that the operation goes on.
+    pub(crate) async fn strike(&self, operation: &str) -> Result<(), ExtractError> {
+        match self {
+            Self::Error {
+                kind: ExtractFault::NotReadable,
+                message,
+            } => Err(ExtractError::NotReadable(message.clone())),
+            Self::Panic => panic_as_asked(operation),
+            Self::Hang => std::future::pending().await,
+            Self::DelayMs(delay) => {
+                tokio::time::sleep(Duration::from_millis(*delay)).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Panics {
+    /// Does what the fault says.
+    pub(crate) fn strike(self, operation: &str) {
+        match self {
+            Self::Panic => panic_as_asked(operation),
+        }
+    }
+}
+
 #[expect(clippy::panic, reason = "the payload of the test asks for it")]
 fn panic_as_asked(operation: &str) -> ! {
     panic!("the mock engine panics in {operation}, as its payload says")
@@ -172,6 +220,7 @@ pub(crate) fn schema() -> Value {
         "fatal"
     ]));
     let dispose = fault(json!(["files", "processes"]));
+    let extract = fault(json!(["notReadable"]));
     let step = |name: &str, value: Value| json!({"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": false});
     json!({
         "type": "object",
@@ -189,6 +238,7 @@ pub(crate) fn schema() -> Value {
                         "required": ["path", "content"],
                         "additionalProperties": false
                     })),
+                    step("endlessFolder", json!({"type": "string"})),
                     step("printVariable", json!({"type": "string"})),
                     step("exitCode", json!({"type": "integer", "minimum": i32::MIN, "maximum": i32::MAX}))
                 ]}
@@ -197,8 +247,8 @@ pub(crate) fn schema() -> Value {
                 "type": "object",
                 "description": "What goes wrong, by operation",
                 "properties": {
-                    "newBuilder": engine, "start": engine, "wait": engine,
-                    "discard": dispose, "dispose": dispose
+                    "newBuilder": engine, "setVariable": {"const": "panic"}, "start": engine, "wait": engine,
+                    "extract": extract, "discard": dispose, "dispose": dispose
                 },
                 "additionalProperties": false
             }

@@ -1,7 +1,7 @@
 //! What a sandbox left behind: files in memory.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     sync::{
         Arc,
@@ -16,18 +16,23 @@ use engine_api::{
 
 use crate::{
     Call,
-    payload::{DisposeFault, Fault},
+    payload::{DisposeFault, ExtractFault, Fault, Faults},
     record::Held,
 };
 
-/// Files by path. A path is compared as it was written: there is no `.`, `..` or link here.
-pub(crate) type Files = BTreeMap<String, Arc<BytesContent>>;
+/// What a sandbox left, by path. A path is compared as it was written: there is no `.`, `..` or link here.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    pub(crate) files: BTreeMap<String, Arc<BytesContent>>,
+    pub(crate) endless_folders: BTreeSet<String>,
+}
 
 #[derive(Debug)]
 pub(crate) struct MockResultSet {
     exit_code: Option<i32>,
-    files: Files,
-    fault: Option<Fault<DisposeFault>>,
+    left: Left,
+    extract_fault: Option<Fault<ExtractFault>>,
+    dispose_fault: Option<Fault<DisposeFault>>,
     disposed: Arc<AtomicBool>,
     held: Held,
 }
@@ -42,17 +47,17 @@ struct MockContent {
 #[derive(Debug)]
 struct MockWalk(VecDeque<FolderEntry>);
 
+/// A walk through a folder without end.
+#[derive(Debug)]
+struct EndlessWalk(Arc<dyn Content>);
+
 impl MockResultSet {
-    pub(crate) fn new(
-        exit_code: Option<i32>,
-        files: Files,
-        fault: Option<Fault<DisposeFault>>,
-        held: Held,
-    ) -> Self {
+    pub(crate) fn new(exit_code: Option<i32>, left: Left, faults: &Faults, held: Held) -> Self {
         Self {
             exit_code,
-            files,
-            fault,
+            left,
+            extract_fault: faults.extract.clone(),
+            dispose_fault: faults.dispose.clone(),
             disposed: Arc::default(),
             held,
         }
@@ -60,7 +65,8 @@ impl MockResultSet {
 
     fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &Arc<BytesContent>)> {
         let prefix = format!("{}/", folder.trim_end_matches('/'));
-        self.files
+        self.left
+            .files
             .iter()
             .filter_map(move |(path, bytes)| Some((path.strip_prefix(&prefix)?, bytes)))
     }
@@ -84,7 +90,10 @@ impl ResultSet for MockResultSet {
     }
 
     async fn extract_file(&self, path: &str) -> Result<Arc<dyn Content>, ExtractError> {
-        match self.files.get(path) {
+        if let Some(fault) = &self.extract_fault {
+            fault.strike("extract_file").await?;
+        }
+        match self.left.files.get(path) {
             Some(bytes) => Ok(self.content(bytes)),
             None if self.below(path).next().is_some() => Err(ExtractError::WrongKind("a folder")),
             None => Err(ExtractError::Missing),
@@ -92,7 +101,13 @@ impl ResultSet for MockResultSet {
     }
 
     async fn extract_folder(&self, path: &str) -> Result<Box<dyn FolderWalk>, ExtractError> {
-        if self.files.contains_key(path) {
+        if let Some(fault) = &self.extract_fault {
+            fault.strike("extract_folder").await?;
+        }
+        if self.left.endless_folders.contains(path) {
+            return Ok(Box::new(EndlessWalk(self.content(&BytesContent::new("")))));
+        }
+        if self.left.files.contains_key(path) {
             return Err(ExtractError::WrongKind("a file"));
         }
         let entries: VecDeque<_> = self
@@ -111,7 +126,7 @@ impl ResultSet for MockResultSet {
 
     async fn dispose(&self) -> Result<(), DisposeError> {
         self.held.call(Call::Dispose);
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = &self.dispose_fault {
             fault.strike("dispose").await?;
         }
         self.disposed.store(true, Ordering::Release);
@@ -138,5 +153,15 @@ impl Content for MockContent {
 impl FolderWalk for MockWalk {
     async fn next(&mut self) -> Result<Option<FolderEntry>, ExtractError> {
         Ok(self.0.pop_front())
+    }
+}
+
+#[async_trait]
+impl FolderWalk for EndlessWalk {
+    async fn next(&mut self) -> Result<Option<FolderEntry>, ExtractError> {
+        Ok(Some(FolderEntry {
+            path: "again".to_owned(),
+            content: Ok(Arc::clone(&self.0)),
+        }))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     Call,
     payload::{Faults, MockPayload, Step},
     record::Held,
-    result_set::{Files, MockResultSet},
+    result_set::{Left, MockResultSet},
 };
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ enum Ending {
 #[derive(Debug)]
 struct Outcome {
     ending: Ending,
-    files: Files,
+    left: Left,
 }
 
 /// What takes the steps.
@@ -47,7 +47,7 @@ struct Outcome {
 struct Performer {
     log: Arc<dyn LogSink>,
     variables: BTreeMap<String, String>,
-    files: Files,
+    left: Left,
     killed: CancellationToken,
     aborted: CancellationToken,
 }
@@ -64,7 +64,7 @@ impl MockSandbox {
         let performer = Performer {
             log,
             variables,
-            files: Files::new(),
+            left: Left::default(),
             killed: killed.clone(),
             aborted: aborted.clone(),
         };
@@ -111,7 +111,7 @@ impl Performer {
         }
         Ok(Outcome {
             ending,
-            files: self.files,
+            left: self.left,
         })
     }
 
@@ -128,7 +128,11 @@ impl Performer {
             }
             Step::Forever => return Ok(self.pause(std::future::pending()).await),
             Step::File { path, content } => {
-                self.files.insert(path, BytesContent::new(content.into_bytes()));
+                let content = BytesContent::new(content.into_bytes());
+                self.left.files.insert(path, content);
+            }
+            Step::EndlessFolder(path) => {
+                self.left.endless_folders.insert(path);
             }
             Step::PrintVariable(name) => match self.variables.get(&name) {
                 Some(value) => self.print(value).await?,
@@ -166,7 +170,7 @@ impl Sandbox for MockSandbox {
         self.held.call(Call::Wait);
         // Whatever goes wrong from here on, nothing is held; a result set holds again.
         self.held.release();
-        let Outcome { ending, files } = self.outcome(cancel).await?;
+        let Outcome { ending, left } = self.outcome(cancel).await?;
         let exit_code = match ending {
             Ending::Aborted => return Ok(SandboxEnd::Aborted),
             Ending::Killed => None,
@@ -178,7 +182,7 @@ impl Sandbox for MockSandbox {
                 answer => answer?,
             }
         }
-        let results = MockResultSet::new(exit_code, files, self.faults.dispose.clone(), self.held.again());
+        let results = MockResultSet::new(exit_code, left, &self.faults, self.held.again());
         Ok(SandboxEnd::Ended(Arc::new(results)))
     }
 

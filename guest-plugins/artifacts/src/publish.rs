@@ -359,7 +359,8 @@ impl<'a, H: Host> Publisher<'a, H> {
                     &format!("The optional artifact {name} is not published: {why}"),
                 );
             }
-            (Error::Invalid(why), Need::Required) => {
+            // A name that no artifact can have, or that the operator lets no task have.
+            (Error::Invalid(why) | Error::Denied(why), Need::Required) => {
                 self.verdict.failed = true;
                 self.say(Level::Error, &format!("Artifact {name} is not published: {why}"));
             }

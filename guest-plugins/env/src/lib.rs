@@ -3,16 +3,18 @@
 //! Where a name is in several, the worker's own wins over the payload's, as in generic-worker: a task can't pass for
 //! another. The operator's `extra` gives defaults that a payload may replace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plugin_sdk::{
-    HookError, NewTask, Plugin, SandboxBuilder, Section, TaskInfo, TaskPlugin, WorkerInfo,
+    Error, HookError, NewTask, Plugin, SandboxBuilder, Section, TaskInfo, TaskPlugin, WorkerInfo,
     environment::SetVariable as _,
 };
 use serde::Deserialize;
 
 struct Env {
     variables: BTreeMap<String, String>,
+    /// The names that the task itself sets.
+    own: BTreeSet<String>,
 }
 
 /// The operator's part.
@@ -52,13 +54,18 @@ impl TaskPlugin for Env {
     fn new_task(task: NewTask<Self>) -> Result<Self, HookError> {
         let own = task.payload.unwrap_or_default().env;
         Ok(Self {
+            own: own.keys().cloned().collect(),
             variables: merge(task.config.extra, own, of_worker(&task.task, &task.worker)),
         })
     }
 
     fn build_sandbox(&mut self, builder: &SandboxBuilder) -> Result<(), HookError> {
         for (name, value) in &self.variables {
-            builder.set_variable(name, value)?;
+            builder.set_variable(name, value).map_err(|error| match error {
+                // What an operator lets no task set is the task's to leave out.
+                Error::Denied(why) if self.own.contains(name) => HookError::MalformedPayload(why),
+                error => error.into(),
+            })?;
         }
         Ok(())
     }

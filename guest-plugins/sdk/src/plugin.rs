@@ -120,20 +120,21 @@ pub trait TaskPlugin: Plugin + Sized {
     }
 }
 
-/// A plugin that takes part in the worker's life. One value serves the worker.
+/// A plugin that takes part in the worker's life. One value serves the worker, until it traps or exceeds a limit: then there is
+/// a new one, which knows nothing of what was before.
 pub trait WorkerPlugin: Plugin + Sized {
     /// The worker starts.
     ///
     /// # Errors
-    /// The worker does not start; the operator sees the text.
+    /// The plugin does not serve, and a worker whose config requires it does not start; the operator sees the text.
     fn worker_started(worker: WorkerInfo, config: Self::Config) -> Result<Self, String>;
 
-    /// Before each claim while no task runs.
+    /// Before each claim while no task runs. The claim waits for it, but not for long.
     fn report_idle(&mut self, status: WorkerStatus) {
         let _ = status;
     }
 
-    /// After each run, and every 10 s.
+    /// After each run, and every `worker.tick` (10 s).
     fn report_progress(&mut self, status: WorkerStatus) {
         let _ = status;
     }

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{config::HostConfig, loader::Outcome, refusal::Refusal, report::PluginReport, set::Loaded};
+use crate::{
+    config::HostConfig, loader::Outcome, ports::PayloadSchemas, refusal::Refusal, report::PluginReport,
+    set::Loaded,
+};
 
 /// What is in service from now on.
 #[derive(Debug, Default)]
@@ -16,17 +19,52 @@ pub(crate) struct Assembled {
     pub(crate) reports: Vec<PluginReport>,
 }
 
+/// What is decided by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) config: &'a HostConfig,
+    pub(crate) schemas: &'a dyn PayloadSchemas,
+}
+
 /// Decides by these rules:
 ///
 /// - a name that two files bear is in service from neither;
+/// - a plugin whose part of the payload does not go together with what was there before it is refused;
 /// - a plugin that was in service stays when its file is there and is refused, or when its name has become ambiguous;
 /// - it stays, too, when its file is gone and the config requires it; else it goes with its file.
 pub(crate) fn assemble(
     outcomes: &BTreeMap<String, Outcome>,
     former: &[Arc<Loaded>],
-    config: &HostConfig,
+    rules: &Rules<'_>,
 ) -> Assembled {
-    let outcomes = refuse_duplicates(outcomes);
+    let config = rules.config;
+    let mut outcomes = refuse_duplicates(outcomes);
+    let mut plugins = in_service(&outcomes, former, config);
+    // Each time one more is refused.
+    while let Some((loaded, why)) = conflict(&plugins, former, rules.schemas)
+        && let Some(outcome) = outcomes.get_mut(&loaded.file)
+    {
+        *outcome = Outcome::refused(outcome.report.clone(), Refusal::SchemaConflict(why));
+        plugins = in_service(&outcomes, former, config);
+    }
+    let kept = |file: &str| plugins.values().find(|loaded| loaded.file == file);
+    let mut reports: Vec<PluginReport> = outcomes
+        .values()
+        .map(|outcome| report(outcome, kept(&outcome.report.file)))
+        .collect();
+    reports.extend(missing(&reports, &plugins, config));
+    Assembled {
+        plugins: plugins.into_values().collect(),
+        reports,
+    }
+}
+
+/// What has been found fit, and what stays of what was there before.
+fn in_service(
+    outcomes: &BTreeMap<String, Outcome>,
+    former: &[Arc<Loaded>],
+    config: &HostConfig,
+) -> BTreeMap<Arc<str>, Arc<Loaded>> {
     let mut plugins: BTreeMap<Arc<str>, Arc<Loaded>> = outcomes
         .values()
         .filter_map(|outcome| outcome.result.as_ref().ok())
@@ -34,9 +72,9 @@ pub(crate) fn assemble(
         .collect();
     let ambiguous: BTreeSet<&str> = outcomes
         .values()
-        .filter_map(|outcome| match &outcome.result {
-            Err(Refusal::Duplicate { name, .. }) => Some(name.as_str()),
-            Ok(_) | Err(_) => None,
+        .filter_map(|outcome| match outcome.result.as_ref().err()?.first() {
+            Refusal::Duplicate { name, .. } => Some(name.as_str()),
+            _ => None,
         })
         .collect();
     for old in former {
@@ -49,31 +87,53 @@ pub(crate) fn assemble(
             plugins.insert(old.name.clone(), old.clone());
         }
     }
-    let kept = |file: &str| {
-        plugins
-            .values()
-            .find(|loaded| loaded.file == file)
-            .map(|loaded| loaded.sha256.clone())
+    plugins
+}
+
+/// The report of a file. `kept` is what is in service of a file of that name.
+fn report(outcome: &Outcome, kept: Option<&Arc<Loaded>>) -> PluginReport {
+    let (Err(refusals), Some(kept)) = (&outcome.result, kept) else {
+        return outcome.report.clone();
     };
-    let mut reports: Vec<PluginReport> = outcomes
-        .values()
-        .map(|outcome| {
-            let kept = if outcome.result.is_err() {
-                kept(&outcome.report.file)
-            } else {
-                None
-            };
-            PluginReport {
-                kept,
-                ..outcome.report.clone()
-            }
-        })
-        .collect();
-    reports.extend(missing(&reports, &plugins, config));
-    Assembled {
-        plugins: plugins.into_values().collect(),
-        reports,
+    let compare = |refusal| match refusal {
+        Refusal::NotGranted {
+            name,
+            missing,
+            grants,
+            former: _,
+        } => Refusal::NotGranted {
+            former: Some(kept.version.to_string()),
+            name,
+            missing,
+            grants,
+        },
+        other => other,
+    };
+    PluginReport {
+        kept: Some(kept.sha256.clone()),
+        ..outcome.report.clone().refused(&refusals.clone().map(compare))
     }
+}
+
+/// A plugin whose part of the payload does not go together with what others read of it, and why. What was in service before
+/// comes first, and so stays; what is new comes in the order of the names.
+fn conflict(
+    plugins: &BTreeMap<Arc<str>, Arc<Loaded>>,
+    former: &[Arc<Loaded>],
+    schemas: &dyn PayloadSchemas,
+) -> Option<(Arc<Loaded>, String)> {
+    let part = |loaded: &Arc<Loaded>| (loaded.name.to_string(), loaded.payload_schema.clone());
+    if schemas.go_together(plugins.values().map(part).collect()).is_ok() {
+        return None;
+    }
+    let is_old = |loaded: &&Arc<Loaded>| former.iter().any(|old| old.sha256 == loaded.sha256);
+    let (old, new): (Vec<_>, Vec<_>) = plugins.values().partition(is_old);
+    let mut parts: Vec<_> = old.into_iter().map(part).collect();
+    new.into_iter().find_map(|loaded| {
+        parts.push(part(loaded));
+        let why = schemas.go_together(parts.clone()).err()?;
+        Some((loaded.clone(), why))
+    })
 }
 
 /// The same, with what bears one name refused.
@@ -119,7 +179,8 @@ fn missing(
 ) -> Vec<PluginReport> {
     let is_reported = |name: &str| reports.iter().any(|report| report.name.as_deref() == Some(name));
     let report = |name: &String| {
-        let report = PluginReport::new(&format!("plugins.{name}")).refused(&Refusal::Missing(name.clone()));
+        let report =
+            PluginReport::new(&format!("plugins.{name}")).refused(&Refusal::Missing(name.clone()).into());
         let kept = plugins.get(name.as_str()).map(|loaded| loaded.sha256.clone());
         PluginReport {
             name: Some(name.clone()),

@@ -17,9 +17,10 @@ use nix::libc;
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use crate::directory::{DirectoryError, check_way, hex};
+use crate::directory::{DirectoryError, Trust, check_way, hex};
 
 mod deserialize;
+mod failures;
 
 /// The most that all entries together may take, in bytes. Beyond it the ones that were not used for longest go.
 const MAX_TOTAL: u64 = 1 << 30;
@@ -53,6 +54,9 @@ pub enum CacheError {
     /// Somebody else could replace the directory.
     #[error("the way to the cache of compiled plugins can't be trusted")]
     Way(#[from] DirectoryError),
+    /// It begins with more memory, tables or instances than any plugin may have here. It was not kept.
+    #[error("{0}")]
+    DoesNotFit(String),
     /// The operating system says no.
     #[error("{} could not be {operation}", .path.display())]
     Io {
@@ -81,7 +85,7 @@ impl Cache {
             .mode(0o700)
             .create(directory)
             .map_err(io("created"))?;
-        check_way(directory)?;
+        check_way(directory, Trust::Demanded)?;
         let found = fs::metadata(directory).map_err(io("checked"))?;
         let untrusted = |why: String| {
             Err(CacheError::Untrusted {
@@ -151,8 +155,16 @@ impl Cache {
             .persist(&path)
             .map_err(|error| io("put in place")(error.error))?;
         self.prune(&path);
-        deserialize::from_file(&self.engine, &path)
-            .map_err(|error| io("loaded")(io::Error::other(format!("{error:#}"))))
+        deserialize::from_file(&self.engine, &path).map_err(|error| {
+            let why = format!("{error:#}");
+            // It has no type of its own: a test makes sure that the words are still these.
+            if why.contains("pooling allocator") {
+                let _ = fs::remove_file(&path);
+                CacheError::DoesNotFit(why)
+            } else {
+                io("loaded")(io::Error::other(why))
+            }
+        })
     }
 
     fn check_and_load(&self, path: &Path, digest: &str) -> Result<Component, String> {

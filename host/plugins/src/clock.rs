@@ -54,6 +54,12 @@ impl HookClock {
         self.0.changed.notify_one();
     }
 
+    /// How long the hook has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let reading = self.reading();
+        reading.spent + reading.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// How long the guest has computed.
     pub(crate) fn computing(&self) -> &CpuMeter {
         &self.0.computing

@@ -6,13 +6,12 @@
 //! while the child is wanted: it ends itself when that closes, so that it outlives no worker.
 
 use std::{
-    collections::HashMap,
     ffi::OsString,
     io,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -40,8 +39,6 @@ const MEMORY_LIMIT: u64 = 2 << 30;
 const MAX_COMPILED: u64 = 192 << 20;
 /// The longest message that is kept of a child's, in bytes.
 const MAX_MESSAGE: u64 = 8 << 10;
-/// How many failures are remembered.
-const MAX_FAILURES: usize = 1024;
 
 /// How the worker starts itself as a compiler: its own program, with arguments that lead to [`child_main`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,13 +78,11 @@ pub enum CompileError {
     },
 }
 
-/// Starts compilers, a few at a time, and remembers what can't be compiled.
+/// Starts compilers, a few at a time.
 #[derive(Debug)]
 pub(crate) struct Compiler {
     command: CompilerCommand,
     permits: Semaphore,
-    /// By the hash of the component.
-    failures: Mutex<HashMap<String, CompileError>>,
 }
 
 impl Compiler {
@@ -95,38 +90,18 @@ impl Compiler {
         Self {
             command,
             permits: Semaphore::new(CONCURRENCY),
-            failures: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Compiles a component, whose hash is given. `begun` is called when its turn has come. What has failed once fails at
-    /// once, unless it was the process that failed.
+    /// Compiles a component. `begun` is called when its turn has come.
     ///
     /// # Cancel safety
     /// May be dropped: the child is killed, and reaped by the runtime.
-    pub(crate) async fn compile(
-        &self,
-        wasm: &[u8],
-        sha256: &str,
-        begun: impl FnOnce(),
-    ) -> Result<Vec<u8>, CompileError> {
-        if let Some(failure) = self.failures().get(sha256) {
-            return Err(failure.clone());
-        }
+    pub(crate) async fn compile(&self, wasm: &[u8], begun: impl FnOnce()) -> Result<Vec<u8>, CompileError> {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await.ok();
         begun();
-        let compiled = self.run(wasm).await;
-        if let Err(failure) = &compiled
-            && !matches!(failure, CompileError::Process { .. } | CompileError::TimedOut)
-        {
-            let mut failures = self.failures();
-            if failures.len() >= MAX_FAILURES {
-                failures.clear();
-            }
-            failures.insert(sha256.to_owned(), failure.clone());
-        }
-        compiled
+        self.run(wasm).await
     }
 
     async fn run(&self, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
@@ -167,10 +142,6 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(process("started"))
-    }
-
-    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<String, CompileError>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -231,7 +202,8 @@ fn judge(status: ExitStatus, message: &str) -> Result<(), CompileError> {
         return Err(CompileError::Invalid(message.to_owned()));
     }
     // The last line is where an abort or a panic says why.
-    let last = message.lines().next_back().unwrap_or_default();
+    let last = message.lines().rfind(|line| !line.starts_with("note: "));
+    let last = last.unwrap_or_default();
     Err(CompileError::Crashed(
         format!("{status} {last}").trim_end().to_owned(),
     ))

@@ -4,15 +4,11 @@
 //! every directory above them belong to root or to the worker, and nobody else can write there.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    ffi::{OsStr, OsString},
-    fs::{self, File},
+    collections::BTreeMap,
+    fs::File,
     io::{self, Read},
-    os::{
-        fd::OwnedFd,
-        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    },
-    path::{Component, Path, PathBuf},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -25,14 +21,26 @@ use nix::{
 };
 use sha2::{Digest as _, Sha256};
 
+use lease::Writers;
+use trusted::check_file;
+
+mod lease;
+mod trusted;
+
+pub(crate) use trusted::{Trust, check_way};
+
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_FILE: u64 = 32 << 20;
 /// The most plugins that a directory may have.
 const MAX_FILES: usize = 256;
-/// The most symbolic links on the way to the directory.
-const MAX_LINKS: u32 = 40;
+/// The largest signature, in bytes. They have some three hundred, and a comment.
+const MAX_SIGNATURE: u64 = 4 << 10;
+/// What a plugin's signature is called beside the plugin's own name.
+const SIGNATURE: &str = ".minisig";
 /// A file that changed less than this ago may change again without a new time stamp.
 const SETTLES_AFTER: Duration = Duration::from_secs(2);
+/// A file that changed less than this ago may still be being written, where the kernel does not say.
+const QUIET_AFTER: Duration = Duration::from_secs(1);
 
 /// The plugin directory, opened and found to be trustworthy.
 #[derive(Debug)]
@@ -53,6 +61,13 @@ pub(crate) struct Stamp {
     changed: (i64, i64),
 }
 
+/// The stamps of a plugin and of its signature, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamps {
+    component: Stamp,
+    signature: Option<Stamp>,
+}
+
 /// One file, as it was when it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct WasmFile {
@@ -60,17 +75,17 @@ pub(crate) struct WasmFile {
     pub(crate) bytes: Arc<[u8]>,
     /// Of the bytes, hexadecimal.
     pub(crate) sha256: String,
-    pub(crate) stamp: Stamp,
+    /// What lies beside it as its signature; none where nothing does.
+    pub(crate) signature: Option<Result<Arc<[u8]>, ReadError>>,
+    pub(crate) stamps: Stamps,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Whether a file and what is above it must belong to root or to the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// They must: what is read will be run.
-    Demanded,
-    /// They need not: what is read is only looked at.
-    NotNeeded,
+/// What was read of one file.
+struct Content {
+    bytes: Vec<u8>,
+    stamp: Stamp,
+    warnings: Vec<String>,
 }
 
 /// Why a directory can't be used.
@@ -105,18 +120,32 @@ pub enum ReadError {
     /// The operating system says no.
     #[error("it can't be read: {0}")]
     Os(String),
+    /// It has gone.
+    #[error("there is no such file")]
+    Missing,
+    /// No file of such a name is looked at in the plugin directory.
+    #[error("its name is hidden, or does not end in .wasm")]
+    Name,
     /// A link could be turned elsewhere by its owner.
     #[error("it is a symbolic link")]
     Link,
     /// A pipe, a device, a directory.
     #[error("it is {0} and not a regular file")]
     NotRegular(&'static str),
-    /// It is larger than any plugin.
-    #[error("it has {0} bytes, and the limit is {MAX_FILE}")]
-    TooLarge(u64),
+    /// It is larger than any of its kind.
+    #[error("it has {size} bytes, and the limit is {limit}")]
+    TooLarge {
+        /// How many it has.
+        size: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// Somebody else could change it.
     #[error("it can't be trusted: {0}")]
     Untrusted(String),
+    /// Somebody has it open for writing, or has changed it only now.
+    #[error("it is being written")]
+    BeingWritten,
     /// It was written while it was read.
     #[error("it changed while it was read")]
     Changed,
@@ -129,9 +158,16 @@ impl ReadError {
             Self::Untrusted(_) => Some(
                 "give it to root or to the worker's user (chown), and let nobody else write (chmod go-w)",
             ),
-            Self::Changed => Some("it is tried again; copy beside it and rename to avoid this"),
-            Self::Os(_) | Self::NotRegular(_) | Self::TooLarge(_) => None,
+            Self::BeingWritten | Self::Changed => {
+                Some("it is tried again; copy beside it and rename to avoid this")
+            }
+            Self::Os(_) | Self::Missing | Self::Name | Self::NotRegular(_) | Self::TooLarge { .. } => None,
         }
+    }
+
+    /// Whether somebody was at it, so that it is soon worth another look.
+    pub(crate) fn is_in_motion(&self) -> bool {
+        matches!(self, Self::BeingWritten | Self::Changed)
     }
 }
 
@@ -145,10 +181,7 @@ impl Directory {
                 errno,
             }
         };
-        let warnings = match trust {
-            Trust::Demanded => check_way(path)?,
-            Trust::NotNeeded => Vec::new(),
-        };
+        let warnings = check_way(path, trust)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = open(path, flags, Mode::empty()).map_err(os("opened"))?;
         Ok(Self {
@@ -158,8 +191,8 @@ impl Directory {
         })
     }
 
-    /// The plugins there, by file name. Hidden files are left out: editors and copying tools make them on the way.
-    pub(crate) fn list(&self) -> Result<BTreeMap<String, Stamp>, DirectoryError> {
+    /// The plugins there, by file name.
+    pub(crate) fn list(&self) -> Result<BTreeMap<String, Stamps>, DirectoryError> {
         let os = |operation| {
             move |errno| DirectoryError::Os {
                 path: self.path.clone(),
@@ -176,14 +209,13 @@ impl Directory {
             let Ok(name) = entry.file_name().to_str() else {
                 continue;
             };
-            if name.starts_with('.') || !name.ends_with(".wasm") || name.chars().any(char::is_control) {
+            if !is_plugin_name(name) {
                 continue;
             }
-            match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                Ok(stat) => drop(files.insert(name.to_owned(), Stamp::new(&stat))),
-                // It has gone since.
-                Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(os("read")(errno)),
+            // It may have gone since.
+            if let Some(component) = self.stamp(name).map_err(os("read"))? {
+                let signature = self.stamp(&signature_of(name)).map_err(os("read"))?;
+                files.insert(name.to_owned(), Stamps { component, signature });
             }
             if files.len() > MAX_FILES {
                 return Err(DirectoryError::TooMany(self.path.clone()));
@@ -192,43 +224,107 @@ impl Directory {
         Ok(files)
     }
 
-    /// Reads one file whole.
+    fn stamp(&self, name: &str) -> nix::Result<Option<Stamp>> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Stamp::new(&stat))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Reads one plugin whole, and its signature.
     pub(crate) fn read(&self, name: &str, trust: Trust) -> Result<WasmFile, ReadError> {
+        let Content {
+            bytes,
+            stamp: component,
+            mut warnings,
+        } = self.read_one(name, MAX_FILE, trust)?;
+        let (beside, stamp) = match self.read_one(&signature_of(name), MAX_SIGNATURE, trust) {
+            Ok(content) => {
+                let of_signature = |warning| format!("of its signature: {warning}");
+                warnings.extend(content.warnings.into_iter().map(of_signature));
+                (Some(Ok(content.bytes.into())), Some(content.stamp))
+            }
+            Err(ReadError::Missing) => (None, None),
+            Err(error) => {
+                let stamp = self.stamp(&signature_of(name)).ok().flatten();
+                (Some(Err(error)), stamp)
+            }
+        };
+        Ok(WasmFile {
+            name: name.to_owned(),
+            sha256: hex(&Sha256::digest(&bytes)),
+            bytes: bytes.into(),
+            signature: beside,
+            stamps: Stamps {
+                component,
+                signature: stamp,
+            },
+            warnings,
+        })
+    }
+
+    /// Reads one plugin to look at it, whosever it is and whatever links lead to it.
+    pub(crate) fn read_anyway(&self, name: &str) -> Result<WasmFile, ReadError> {
+        let file = read_anywhere(&self.path.join(name))?;
+        Ok(WasmFile {
+            name: name.to_owned(),
+            ..file
+        })
+    }
+
+    /// Reads one file whole, in one version.
+    fn read_one(&self, name: &str, limit: u64, trust: Trust) -> Result<Content, ReadError> {
         // O_NONBLOCK: opening a pipe must not wait for a writer.
         let flags =
             OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let os = |errno: Errno| ReadError::Os(errno.desc().to_owned());
         let fd = openat(&self.fd, name, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::ENOENT => ReadError::Missing,
             Errno::ELOOP => ReadError::Link,
             // What opening a socket answers.
             Errno::ENXIO => ReadError::NotRegular("a socket"),
             other => os(other),
         })?;
-        let stat = fstat(&fd).map_err(os)?;
-        let size = regular_size(&stat)?;
-        let warnings = match trust {
-            Trust::Demanded => check_file(&stat)?,
-            Trust::NotNeeded => Vec::new(),
-        };
         let mut file = File::from(fd);
+        let stat = fstat(&file).map_err(os)?;
+        let size = regular_size(&stat, limit)?;
+        let warnings = check_file(&stat, trust)?;
+        // Of the same open file, since the lease is on what is read.
+        let leased = file
+            .try_clone()
+            .map_err(|error| ReadError::Os(error.to_string()))?;
+        let writers = lease::take(&leased);
+        // After the lease was given: what was written before shows in it.
+        let stamp = Stamp::new(&fstat(&file).map_err(os)?);
+        let is_quiet = || trust == Trust::NotNeeded || stamp.is_quiet(SystemTime::now());
+        let lease = match writers {
+            Writers::None(lease) => Some(lease),
+            Writers::Unknown if is_quiet() => None,
+            Writers::Some | Writers::Unknown => return Err(ReadError::BeingWritten),
+        };
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        let io = |error: io::Error| ReadError::Os(error.to_string());
         Read::by_ref(&mut file)
-            .take(MAX_FILE + 1)
+            .take(limit + 1)
             .read_to_end(&mut bytes)
-            .map_err(io)?;
-        let stamp = Stamp::new(&stat);
-        if bytes.len() as u64 != size || Stamp::new(&fstat(&file).map_err(os)?) != stamp {
+            .map_err(|error: io::Error| ReadError::Os(error.to_string()))?;
+        let is_same = i64::try_from(bytes.len()) == Ok(stamp.size);
+        if !is_same || Stamp::new(&fstat(&file).map_err(os)?) != stamp {
             return Err(ReadError::Changed);
         }
-        let sha256 = hex(&Sha256::digest(&bytes));
-        Ok(WasmFile {
-            name: name.to_owned(),
-            bytes: bytes.into(),
-            sha256,
+        drop(lease);
+        Ok(Content {
+            bytes,
             stamp,
             warnings,
         })
+    }
+}
+
+impl Stamps {
+    /// Whether neither can change without a new stamp.
+    pub(crate) fn are_settled(&self, now: SystemTime) -> bool {
+        self.component.is_settled(now) && self.signature.is_none_or(|signature| signature.is_settled(now))
     }
 }
 
@@ -244,10 +340,46 @@ impl Stamp {
     }
 
     /// Whether the file has been left alone for long enough that a later change must change the stamp.
-    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
-        let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
-        now.duration_since(changed).is_ok_and(|age| age > SETTLES_AFTER)
+    fn is_settled(&self, now: SystemTime) -> bool {
+        now.duration_since(self.changed_at())
+            .is_ok_and(|age| age > SETTLES_AFTER)
     }
+
+    /// Whether nobody has been at the file for a while. One that is said to have changed in the future tells nothing: a clock
+    /// is wrong.
+    fn is_quiet(&self, now: SystemTime) -> bool {
+        now.duration_since(self.changed_at())
+            .map_or(true, |age| age > QUIET_AFTER)
+    }
+
+    fn changed_at(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.changed;
+        UNIX_EPOCH
+            + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+            + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+    }
+}
+
+fn signature_of(name: &str) -> String {
+    format!("{name}{SIGNATURE}")
+}
+
+/// Reads a plugin for a look at it. Links are followed: nothing of it will run in a task.
+pub(crate) fn read_anywhere(path: &Path) -> Result<WasmFile, ReadError> {
+    let path = path
+        .canonicalize()
+        .map_err(|error| ReadError::Os(error.to_string()))?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(ReadError::NotRegular("a directory"));
+    };
+    let directory =
+        Directory::open(parent, Trust::NotNeeded).map_err(|error| ReadError::Os(error.to_string()))?;
+    directory.read(name, Trust::NotNeeded)
+}
+
+/// Whether a file of that name is looked at. Hidden ones are not: editors and copying tools make them on the way.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
+    !name.starts_with('.') && name.ends_with(".wasm") && !name.chars().any(char::is_control)
 }
 
 /// Bytes as lower-case hexadecimal.
@@ -263,7 +395,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The size of a regular file that is not too large.
-fn regular_size(stat: &FileStat) -> Result<u64, ReadError> {
+fn regular_size(stat: &FileStat, limit: u64) -> Result<u64, ReadError> {
     let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
     if kind != SFlag::S_IFREG {
         return Err(ReadError::NotRegular(match kind {
@@ -274,121 +406,11 @@ fn regular_size(stat: &FileStat) -> Result<u64, ReadError> {
         }));
     }
     let size = u64::try_from(stat.st_size).unwrap_or_default();
-    if size > MAX_FILE {
-        Err(ReadError::TooLarge(size))
+    if size > limit {
+        Err(ReadError::TooLarge { size, limit })
     } else {
         Ok(size)
     }
-}
-
-/// Refuses a file that somebody else could change; warns of a group that could.
-fn check_file(stat: &FileStat) -> Result<Vec<String>, ReadError> {
-    if !is_ours(stat.st_uid) {
-        return Err(ReadError::Untrusted(foreign(stat.st_uid)));
-    }
-    if stat.st_mode & 0o002 != 0 {
-        return Err(ReadError::Untrusted("everybody can write it".to_owned()));
-    }
-    let group = stat.st_mode & 0o020 != 0;
-    Ok(group
-        .then(|| format!("the file can be written by its group, {}", stat.st_gid))
-        .into_iter()
-        .collect())
-}
-
-/// Walks from the root to a path, links followed by hand, and refuses what somebody else could have put on the way.
-/// Returns warnings.
-pub(crate) fn check_way(path: &Path) -> Result<Vec<String>, DirectoryError> {
-    let os = |path: &Path, error: &io::Error| DirectoryError::Os {
-        path: path.to_owned(),
-        operation: "checked",
-        errno: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
-    };
-    let absolute = std::path::absolute(path).map_err(|error| os(path, &error))?;
-    let mut links_left = MAX_LINKS;
-    let mut warnings = Vec::new();
-    let mut way = PathBuf::from("/");
-    let mut steps: VecDeque<OsString> = steps_of(&absolute).collect();
-    check_step(
-        &way,
-        &fs::symlink_metadata(&way).map_err(|error| os(&way, &error))?,
-        &mut warnings,
-    )?;
-    while let Some(step) = steps.pop_front() {
-        if step == ".." {
-            way.pop();
-            continue;
-        }
-        let next = way.join(&step);
-        let found = fs::symlink_metadata(&next).map_err(|error| os(&next, &error))?;
-        check_step(&next, &found, &mut warnings)?;
-        if !found.is_symlink() {
-            way = next;
-            continue;
-        }
-        links_left = links_left.checked_sub(1).ok_or_else(|| DirectoryError::Os {
-            path: path.to_owned(),
-            operation: "checked",
-            errno: Errno::ELOOP,
-        })?;
-        let target = fs::read_link(&next).map_err(|error| os(&next, &error))?;
-        if target.is_absolute() {
-            way = PathBuf::from("/");
-        }
-        for step in steps_of(&target).collect::<Vec<_>>().into_iter().rev() {
-            steps.push_front(step);
-        }
-    }
-    warnings.dedup();
-    Ok(warnings)
-}
-
-/// The names in a path, `..` among them.
-fn steps_of(path: &Path) -> impl Iterator<Item = OsString> + '_ {
-    path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsStr::from_bytes(b"..").to_owned()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    })
-}
-
-fn check_step(path: &Path, found: &fs::Metadata, warnings: &mut Vec<String>) -> Result<(), DirectoryError> {
-    let untrusted = |why| {
-        Err(DirectoryError::Untrusted {
-            path: path.to_owned(),
-            why,
-        })
-    };
-    if !is_ours(found.uid()) {
-        return untrusted(foreign(found.uid()));
-    }
-    let sticky = found.mode() & 0o1000 != 0;
-    // The mode of a link means nothing, and in a sticky directory nobody can touch what is ours.
-    if found.is_symlink() || sticky {
-        return Ok(());
-    }
-    if found.mode() & 0o002 != 0 {
-        return untrusted("everybody can write there".to_owned());
-    }
-    if found.mode() & 0o020 != 0 {
-        warnings.push(format!(
-            "{} can be written by its group, {}",
-            path.display(),
-            found.gid()
-        ));
-    }
-    Ok(())
-}
-
-fn is_ours(uid: u32) -> bool {
-    uid == 0 || uid == nix::unistd::geteuid().as_raw()
-}
-
-fn foreign(uid: u32) -> String {
-    format!(
-        "it belongs to user {uid}, neither to root nor to the worker's user, {}",
-        nix::unistd::geteuid()
-    )
 }
 
 #[cfg(test)]

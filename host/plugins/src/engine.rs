@@ -12,7 +12,7 @@ use wasmtime::{Config, Engine, PoolingAllocationConfig};
 
 use crate::limits::Limits;
 
-/// How much address space the pool of memories takes at most. None of it costs anything before it is used.
+/// How much address space the pools of memories and of tables take at most, each. None of it costs anything before it is used.
 const POOL_ADDRESSES: usize = 1 << 40;
 /// How many components can be instantiated at a time: many times what a worker needs.
 const POOL_COMPONENTS: u32 = 1_000;
@@ -38,7 +38,21 @@ pub(crate) fn compiling_engine() -> wasmtime::Result<Engine> {
 /// # Errors
 /// When wasmtime does not support the settings on this machine.
 pub(crate) fn running_engine(largest: &Limits) -> wasmtime::Result<Engine> {
+    pooled_engine(settings(), largest)
+}
+
+/// The same engine, but that it interrupts nobody: for measuring what interruption costs. It runs no plugin of a worker.
+///
+/// # Errors
+/// When wasmtime does not support the settings on this machine.
+pub(crate) fn engine_without_epochs(largest: &Limits) -> wasmtime::Result<Engine> {
     let mut config = settings();
+    config.epoch_interruption(false);
+    pooled_engine(config, largest)
+}
+
+fn pooled_engine(mut config: Config, largest: &Limits) -> wasmtime::Result<Engine> {
+    let without_pool = config.clone();
     config.allocation_strategy(pool(largest));
     match Engine::new(&config) {
         Ok(engine) => Ok(engine),
@@ -47,7 +61,7 @@ pub(crate) fn running_engine(largest: &Limits) -> wasmtime::Result<Engine> {
                 error = format!("{error:#}"),
                 "plugins are instantiated without a pool, which takes a little longer"
             );
-            compiling_engine()
+            Engine::new(&without_pool)
         }
     }
 }
@@ -83,20 +97,32 @@ fn pool(largest: &Limits) -> PoolingAllocationConfig {
         .unwrap_or(POOL_ADDRESSES)
         .clamp(page, 4 << 30)
         .next_multiple_of(page);
-    let slot = memory.max(RESERVATION as usize) + GUARD as usize;
-    let memories = u32::try_from(POOL_ADDRESSES / slot).unwrap_or(POOL_COMPONENTS);
+    let elements = usize::try_from(largest.table_elements).unwrap_or(POOL_ADDRESSES);
+    // Room for as much as every component may have, so that none can take that of others, as far as there are addresses.
+    let for_all = |each: u32, bytes: usize| {
+        let fit = u32::try_from(POOL_ADDRESSES / bytes).unwrap_or(u32::MAX);
+        each.saturating_mul(POOL_COMPONENTS).min(fit)
+    };
+    let memories = for_all(
+        largest.memories(),
+        memory.max(RESERVATION as usize) + GUARD as usize,
+    );
+    let tables = for_all(
+        largest.tables(),
+        elements.saturating_mul(size_of::<usize>()).max(page),
+    );
     let [warm_memory, warm_table, warm_stack] = WARM_BYTES;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(POOL_COMPONENTS)
         .total_stacks(POOL_COMPONENTS)
-        .total_core_instances(4 * POOL_COMPONENTS)
-        .total_tables(4 * POOL_COMPONENTS)
-        .total_memories(memories.min(2 * POOL_COMPONENTS))
+        .total_core_instances(for_all(largest.instances, 1))
+        .total_tables(tables)
+        .total_memories(memories)
         .max_memory_size(memory)
         // How many there may be is a limit of the instance's.
         .max_memories_per_module(100)
         .max_tables_per_module(100)
-        .table_elements(usize::try_from(largest.table_elements).unwrap_or(usize::MAX))
+        .table_elements(elements)
         .max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(warm_memory)
         .table_keep_resident(warm_table)

@@ -6,10 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::{ExceptionReason, HookErrorKind},
-    bindings::v0_1::{
-        exports::taskcluster::plugin::task_hooks::{Guest, GuestIndices},
-        taskcluster::plugin::types::{self, Error, HookError},
-    },
+    bindings::latest::taskcluster::plugin::types::{self, Error, HookError},
+    contract::{Answer, TaskExport, TaskHooks},
     handles::{BuilderHandle, ResultsHandle, SandboxHandle},
     instance::AsyncHook,
     ports::{TaskInfo, WorkerInfo},
@@ -22,17 +20,13 @@ pub(crate) trait TaskHook: Send + 'static {
     const NAME: &'static str;
 
     /// Calls the export.
-    fn call(
-        self,
-        guest: Guest,
-        live: &mut Live,
-    ) -> impl Future<Output = wasmtime::Result<Result<bool, HookError>>> + Send;
+    fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> impl Future<Output = Answer<bool>> + Send;
 }
 
 /// A hook of an instance that serves a run, with the uploads that it leaves to be settled.
 pub(crate) struct InTask<H> {
     pub(crate) hook: H,
-    pub(crate) indices: Arc<GuestIndices>,
+    pub(crate) indices: Arc<dyn TaskExport>,
     /// Fires when this hook's host functions are to answer `cancelled`.
     pub(crate) cancel: CancellationToken,
 }
@@ -52,7 +46,7 @@ impl<H: TaskHook> AsyncHook<(Result<bool, HookError>, Unheard)> for InTask<H> {
         let guest = match &live.task {
             Some(guest) => guest.clone(),
             None => {
-                let guest = self.indices.load(&mut live.store, &live.instance)?;
+                let guest = self.indices.of(live)?;
                 live.task.insert(guest).clone()
             }
         };
@@ -80,16 +74,8 @@ pub(crate) struct NewTask {
 impl TaskHook for NewTask {
     const NAME: &'static str = "new-task";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
-        let Self {
-            task,
-            worker,
-            config,
-            payload,
-        } = self;
-        let answer = guest
-            .call_new_task(&mut live.store, &task, &worker, &config, payload.as_ref())
-            .await?;
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
+        let answer = guest.new_task(&mut live.store, self).await?;
         Ok(answer.map(|()| true))
     }
 }
@@ -100,11 +86,8 @@ pub(crate) struct BuildSandbox(pub(crate) BuilderHandle);
 impl TaskHook for BuildSandbox {
     const NAME: &'static str = "build-sandbox";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
-        let handle = live.store.data_mut().table.push(self.0)?;
-        let borrow = wasmtime::component::Resource::new_borrow(handle.rep());
-        let answer = guest.call_build_sandbox(&mut live.store, borrow).await?;
-        live.store.data_mut().table.delete(handle)?;
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
+        let answer = guest.build_sandbox(&mut live.store, self.0).await?;
         Ok(answer.map(|()| true))
     }
 }
@@ -115,11 +98,8 @@ pub(crate) struct Started(pub(crate) SandboxHandle);
 impl TaskHook for Started {
     const NAME: &'static str = "started";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
-        let handle = live.store.data_mut().table.push(self.0)?;
-        let borrow = wasmtime::component::Resource::new_borrow(handle.rep());
-        let answer = guest.call_started(&mut live.store, borrow).await?;
-        live.store.data_mut().table.delete(handle)?;
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
+        let answer = guest.started(&mut live.store, self.0).await?;
         Ok(answer.map(|()| true))
     }
 }
@@ -130,12 +110,8 @@ pub(crate) struct Stopped(pub(crate) ResultsHandle);
 impl TaskHook for Stopped {
     const NAME: &'static str = "stopped";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
-        let handle = live.store.data_mut().table.push(self.0)?;
-        let borrow = wasmtime::component::Resource::new_borrow(handle.rep());
-        let answer = guest.call_stopped(&mut live.store, borrow).await?;
-        live.store.data_mut().table.delete(handle)?;
-        Ok(answer)
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
+        guest.stopped(&mut live.store, self.0).await
     }
 }
 
@@ -145,8 +121,9 @@ pub(crate) struct Finished(pub(crate) bool);
 impl TaskHook for Finished {
     const NAME: &'static str = "finished";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
-        Ok(guest.call_finished(&mut live.store, self.0).await?.map(|()| true))
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
+        let answer = guest.finished(&mut live.store, self.0).await?;
+        Ok(answer.map(|()| true))
     }
 }
 
@@ -156,7 +133,7 @@ pub(crate) struct Exception(pub(crate) ExceptionReason);
 impl TaskHook for Exception {
     const NAME: &'static str = "exception";
 
-    async fn call(self, guest: Guest, live: &mut Live) -> wasmtime::Result<Result<bool, HookError>> {
+    async fn call(self, guest: Arc<dyn TaskHooks>, live: &mut Live) -> Answer<bool> {
         let reason = match self.0 {
             ExceptionReason::MalformedPayload => types::ExceptionReason::MalformedPayload,
             ExceptionReason::WorkerShutdown => types::ExceptionReason::WorkerShutdown,
@@ -167,10 +144,8 @@ impl TaskHook for Exception {
             ExceptionReason::IntermittentTask => types::ExceptionReason::IntermittentTask,
             ExceptionReason::InternalError => types::ExceptionReason::InternalError,
         };
-        Ok(guest
-            .call_exception(&mut live.store, reason)
-            .await?
-            .map(|()| true))
+        let answer = guest.exception(&mut live.store, reason).await?;
+        Ok(answer.map(|()| true))
     }
 }
 

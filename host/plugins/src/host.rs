@@ -1,23 +1,28 @@
 //! The plugin host as the worker sees it: opened once, asked for the current plugins before each run.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::{runtime::Handle, sync::Mutex};
+use tokio::runtime::Handle;
 
 use crate::{
+    announce::announce,
     answer::WorkerStatus,
-    assemble::{Assembled, assemble, is_required},
-    capabilities,
+    assemble::{Assembled, Rules, is_required},
     compile::CompilerCommand,
     config::HostConfig,
-    directory::{Directory, DirectoryError, ReadError, Trust},
-    loader::{Outcome, Progress, chain},
-    machine::{Known, Machine, StartError},
-    ports::{Lifecycle, WorkerInfo},
-    refusal::{Refusal, capability_words},
-    report::{PluginReport, Verdict},
+    directory::DirectoryError,
+    faults::keeper::Keeper,
+    loader::{Outcome, Progress, Purpose},
+    machine::{Machine, StartError},
+    ports::{Lifecycle, PayloadSchemas, WorkerInfo},
+    quarantine::{assemble_without, is_all_quarantined, lacking},
+    refusal::Refusal,
+    report::{PluginReport, Problem, Verdict},
     run::RunSettings,
-    set::PluginSet,
+    scan::Files,
+    set::{Lacking, PluginSet},
+    statistics::{PluginStanding, PluginStatistics},
+    updater::{Pace, Parts, Updater},
     worker_plugins::WorkerPlugins,
 };
 
@@ -36,36 +41,18 @@ pub struct HostOptions {
     pub compiler: CompilerCommand,
     /// Hears of compilations.
     pub progress: Arc<dyn Progress>,
-}
-
-/// What looking at plugins needs, without running them.
-#[derive(Clone, Debug)]
-pub struct InspectOptions {
-    /// What the operator says, by which it is judged whether a plugin would be loaded.
-    pub config: HostConfig,
-    /// How the worker starts itself as a compiler.
-    pub compiler: CompilerCommand,
-    /// Hears of compilations.
-    pub progress: Arc<dyn Progress>,
+    /// Knows what the engine reads of a task's payload.
+    pub schemas: Arc<dyn PayloadSchemas>,
 }
 
 /// Loads plugins and keeps them up to date.
 #[derive(Debug)]
 pub struct PluginHost {
-    machine: Machine,
-    settings: RunSettings,
-    /// Locked while the directory is looked at, so that a change is taken up once.
-    current: Mutex<Current>,
-    worker_plugins: WorkerPlugins,
-}
-
-/// What was found when the directory was looked at last.
-#[derive(Debug)]
-struct Current {
-    files: BTreeMap<String, Known>,
-    set: Arc<PluginSet>,
-    /// Why the directory could not be read the last time, so that it is said once.
-    trouble: Option<String>,
+    machine: Arc<Machine>,
+    worker_plugins: Arc<WorkerPlugins>,
+    updater: Updater,
+    /// Keeps faults and statistics.
+    keeper: Keeper,
 }
 
 /// Why a worker can't start with its plugins.
@@ -77,13 +64,13 @@ pub enum OpenError {
     /// The plugin directory can't be read or trusted.
     #[error("the plugin directory can't be used")]
     Directory(#[from] DirectoryError),
-    /// The config grants what does not exist.
-    #[error("{}", .0.join("\n"))]
-    Config(Vec<String>),
     /// Plugins that the config requires are not loaded. Files that were refused before they could be asked for their names
     /// are listed too: one of them may be meant.
     #[error("plugins that the config requires can't be loaded:{}", lines(.0))]
     Plugins(Vec<PluginReport>),
+    /// What plugins and the engine read of a task's payload does not go together.
+    #[error("the payload schemas of plugins do not go together:{}", lines(.0))]
+    Conflict(Vec<PluginReport>),
     /// A plugin that the config requires does not want to serve this worker, or broke when it was told of it.
     #[error("plugin {plugin}, which the config requires, could not be started: {why}")]
     NotStarted {
@@ -101,6 +88,10 @@ impl PluginHost {
     /// # Errors
     /// When a plugin that the config requires does not load, or when nothing could.
     pub async fn open(options: HostOptions) -> Result<Self, OpenError> {
+        Self::open_at(options, Pace::default()).await
+    }
+
+    pub(crate) async fn open_at(options: HostOptions, pace: Pace) -> Result<Self, OpenError> {
         let HostOptions {
             config,
             worker,
@@ -108,309 +99,178 @@ impl PluginHost {
             host_runtime,
             compiler,
             progress,
+            schemas,
         } = options;
-        let (machine, files) = scan_all(InspectOptions {
-            config,
-            compiler,
-            progress,
-        })
-        .await?;
+        let policy = config.faults.clone();
+        let machine = Arc::new(Machine::start(Arc::new(config), compiler, progress)?);
+        let files = machine.load_all(Purpose::Load).await?;
+        let keeper = Keeper::start(policy).await;
         let settings = RunSettings {
             worker: Arc::new(worker),
             lifecycle,
             guests: machine.guests().clone(),
-            host: host_runtime,
+            host: host_runtime.clone(),
             abort_grace: machine.config().abort_grace,
+            accounts: keeper.accounts().clone(),
         };
-        let assembled = assemble(&outcomes(&files), &[], machine.config());
-        let lacking = lacking(&assembled, machine.config());
-        if !lacking.is_empty() {
-            machine.shutdown().await;
-            return Err(OpenError::Plugins(lacking));
-        }
-        announce(&assembled, &[]);
-        let worker_plugins = WorkerPlugins::new(settings.clone());
-        let failed = worker_plugins.update(&assembled.plugins).await;
-        if let Some(failed) = failed
-            .into_iter()
-            .find(|failed| is_required(&failed.plugin, machine.config()))
-        {
-            worker_plugins.shutdown().await;
-            machine.shutdown().await;
-            return Err(OpenError::NotStarted {
-                plugin: failed.plugin.to_string(),
-                why: failed.why,
-            });
-        }
-        let Assembled { plugins, reports } = assembled;
-        let set = Arc::new(PluginSet {
-            plugins,
-            reports,
-            settings: settings.clone(),
-        });
-        let current = Mutex::new(Current {
-            files,
-            set,
-            trouble: None,
-        });
-        Ok(Self {
+        let parts = Parts {
             machine,
+            worker_plugins: Arc::new(WorkerPlugins::new(settings.clone())),
             settings,
-            current,
-            worker_plugins,
-        })
+            schemas,
+            pace,
+        };
+        match first(&parts, &files).await {
+            Ok(first) => Ok(Self {
+                machine: parts.machine.clone(),
+                worker_plugins: parts.worker_plugins.clone(),
+                keeper,
+                updater: Updater::start(parts, files, first, &host_runtime),
+            }),
+            Err(error) => {
+                parts.worker_plugins.shutdown().await;
+                keeper.shutdown().await;
+                parts.machine.shutdown().await;
+                Err(error)
+            }
+        }
     }
 
-    /// The plugins for the next run. Takes up files that changed: compiles new ones, leaves the old version in service where
-    /// the new one is refused, lets go of those whose files are gone. Where nothing has changed it costs a `stat` of each file.
+    /// The plugins for the next run. A task of the host's takes changes of the directory up by itself; where it has not come
+    /// to one yet, this waits for it, but not for a plugin that takes long to compile: that is for a later run. Where nothing
+    /// has changed it costs a `stat` of each file.
     ///
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn current(&self) -> Arc<PluginSet> {
-        let mut current = self.current.lock().await;
-        match self.machine.scan(&current.files).await {
-            Ok(None) => current.trouble = None,
-            Ok(Some(files)) => {
-                current.trouble = None;
-                if self.is_change(&current.files, &files) {
-                    let Assembled { plugins, reports } = {
-                        let config = self.machine.config();
-                        let assembled = assemble(&outcomes(&files), &current.set.plugins, config);
-                        announce(&assembled, &current.set.reports);
-                        assembled
-                    };
-                    // What can't be started is logged there: the worker does not end for a file that changed.
-                    drop(self.worker_plugins.update(&plugins).await);
-                    current.set = Arc::new(PluginSet {
-                        plugins,
-                        reports,
-                        settings: self.settings.clone(),
-                    });
-                }
-                current.files = files;
-            }
-            Err(error) => {
-                let trouble = chain(&error);
-                if current.trouble.as_ref() != Some(&trouble) {
-                    tracing::warn!(
-                        trouble,
-                        "the plugin directory can't be read, the plugins stay as they are"
-                    );
-                    current.trouble = Some(trouble);
-                }
-            }
-        }
-        current.set.clone()
+        self.updater.current().await
     }
 
-    /// Tells worker plugins that no task runs. For before each claim.
+    /// Tells worker plugins that no task runs, and waits until they have heard it, but not for long. For before each claim.
     pub async fn report_idle(&self, status: WorkerStatus) {
         self.worker_plugins.report_idle(status).await;
     }
 
-    /// Tells worker plugins how the worker fares.
-    pub async fn report_progress(&self, status: WorkerStatus) {
-        self.worker_plugins.report_progress(status).await;
+    /// Tells worker plugins how the worker fares. Waits for none.
+    pub fn report_progress(&self, status: WorkerStatus) {
+        self.worker_plugins.report_progress(status);
     }
 
-    /// Tells worker plugins of an error that is not the end of the worker.
-    pub async fn report_non_fatal_error(&self, message: &str) {
-        self.worker_plugins.report_non_fatal_error(message).await;
+    /// Tells worker plugins of an error that is not the end of the worker. Waits for none.
+    pub fn report_non_fatal_error(&self, message: &str) {
+        self.worker_plugins.report_non_fatal_error(message);
     }
 
     /// Drops the instances of worker plugins and ends the guests' threads. Runs must have been disposed of before; hooks
     /// that are called after fail.
     pub async fn shutdown(&self) {
+        // So that no plugin that is just being started holds up the end.
+        self.worker_plugins.begin_shutdown();
+        self.updater.shutdown().await;
         self.worker_plugins.shutdown().await;
         self.machine.shutdown().await;
+        self.keeper.shutdown().await;
     }
 
-    /// Whether anything that matters is different: a file that was only touched is not.
-    fn is_change(&self, before: &BTreeMap<String, Known>, after: &BTreeMap<String, Known>) -> bool {
-        let face = |(file, known): (&String, &Known)| {
-            (
-                file.clone(),
-                known.outcome.report.sha256.clone(),
-                known.outcome.report.verdict.clone(),
-            )
-        };
-        !before.iter().map(face).eq(after.iter().map(face))
+    /// The plugins without which no task is to be run with this set: the config names and requires them, and none of their
+    /// versions is in service.
+    #[must_use]
+    pub fn lacking(&self, set: &PluginSet) -> Vec<Lacking> {
+        let absent = self.worker_plugins.absent().into_iter();
+        let required = absent.filter(|absent| is_required(&absent.plugin, self.machine.config()));
+        let absent = required.map(|absent| Lacking {
+            plugin: absent.plugin.to_string(),
+            why: absent.why,
+        });
+        let mut lacking = set.lacking.clone();
+        for absent in absent {
+            if !lacking.iter().any(|known| known.plugin == absent.plugin) {
+                lacking.push(absent);
+            }
+        }
+        lacking
+    }
+
+    /// Which versions of plugins are in service, and what their faults are.
+    #[must_use]
+    pub fn standings(&self) -> Vec<PluginStanding> {
+        self.keeper.accounts().standings()
+    }
+
+    /// What the hooks of the plugins have cost since the worker began, and how they ended.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<PluginStatistics> {
+        self.keeper.accounts().snapshot()
     }
 }
 
-/// Looks at one file as if it were in the plugin directory, wherever it is: what it is, what it needs, whether it would be
-/// loaded and why not.
-///
-/// # Errors
-/// When plugins can't be run here at all. What is wrong with the file is in the report.
-pub async fn inspect_file(path: &Path, options: InspectOptions) -> Result<PluginReport, OpenError> {
-    check_grants(&options.config)?;
-    let machine = Machine::start(Arc::new(options.config), options.compiler, options.progress)?;
-    let shown = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_anywhere(&path)).await;
-    let outcome = match read.unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string()))) {
-        Ok(file) => machine.load(vec![file]).await.pop().map(|outcome| outcome.report),
-        Err(refusal) => Some(PluginReport::new(&shown).refused(&refusal)),
+/// The first set of plugins, with the generation of faults that it goes by.
+async fn first(parts: &Parts, files: &Files) -> Result<(Arc<PluginSet>, u64), OpenError> {
+    let config = parts.machine.config();
+    let faults = parts.settings.accounts.faults();
+    let generation = faults.generation();
+    let rules = Rules {
+        config,
+        schemas: &*parts.schemas,
     };
-    machine.shutdown().await;
-    // Every file that is loaded has its outcome.
-    Ok(PluginReport {
-        file: shown.clone(),
-        ..outcome.unwrap_or_else(|| PluginReport::new(&shown))
-    })
+    let assembled = assemble_without(faults, outcomes(files), &[], &rules);
+    let conflicts = explaining(
+        &assembled,
+        |report| matches!(&report.verdict, Verdict::Refused { reason, .. } if *reason == Refusal::SCHEMA_CONFLICT),
+    );
+    if !conflicts.is_empty() {
+        return Err(OpenError::Conflict(conflicts));
+    }
+    let lacking = lacking(&assembled, config);
+    if !is_all_quarantined(&lacking, &assembled.reports) {
+        let lacks = |name: &str| lacking.iter().any(|lacking| lacking.plugin == name);
+        return Err(OpenError::Plugins(explaining(&assembled, |report| {
+            report
+                .name
+                .as_deref()
+                .is_none_or(|name| !report.is_loaded() && lacks(name))
+        })));
+    }
+    announce(&assembled, &[]);
+    let failed = parts.worker_plugins.start(&assembled.plugins).await;
+    if let Some(failed) = failed
+        .into_iter()
+        .find(|failed| is_required(&failed.plugin, config))
+    {
+        return Err(OpenError::NotStarted {
+            plugin: failed.plugin.to_string(),
+            why: failed.why,
+        });
+    }
+    let set = PluginSet::new(assembled, config, parts.settings.clone());
+    Ok((Arc::new(set), generation))
 }
 
-/// Looks at the plugin directory: what would be loaded, what not, and why.
-///
-/// # Errors
-/// When the directory can't be used, or when plugins can't be run here at all.
-pub async fn inspect_directory(options: InspectOptions) -> Result<Vec<PluginReport>, OpenError> {
-    let (machine, files) = scan_all(options).await?;
-    let Assembled { plugins: _, reports } = assemble(&outcomes(&files), &[], machine.config());
-    machine.shutdown().await;
-    Ok(reports)
-}
-
-async fn scan_all(options: InspectOptions) -> Result<(Machine, BTreeMap<String, Known>), OpenError> {
-    check_grants(&options.config)?;
-    let machine = Machine::start(Arc::new(options.config), options.compiler, options.progress)?;
-    let files = machine.scan(&BTreeMap::new()).await?.unwrap_or_default();
-    Ok((machine, files))
-}
-
-/// Reads a file for a look at it. Links are followed: nothing of it will run in a task.
-pub(crate) fn read_anywhere(path: &Path) -> Result<crate::directory::WasmFile, Refusal> {
-    let os = |error: std::io::Error| Refusal::Unreadable(ReadError::Os(error.to_string()));
-    let path = path.canonicalize().map_err(os)?;
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return Err(Refusal::Unreadable(ReadError::NotRegular("a directory")));
-    };
-    let directory = Directory::open(parent, Trust::NotNeeded)
-        .map_err(|error| Refusal::Unreadable(ReadError::Os(error.to_string())))?;
-    Ok(directory.read(name, Trust::NotNeeded)?)
-}
-
-fn outcomes(files: &BTreeMap<String, Known>) -> BTreeMap<String, Outcome> {
+pub(crate) fn outcomes(files: &Files) -> BTreeMap<String, Outcome> {
     files
         .iter()
         .map(|(file, known)| (file.clone(), known.outcome.clone()))
         .collect()
 }
 
-/// Refuses words that no capability has: a typing error must not look like a missing grant.
-fn check_grants(config: &HostConfig) -> Result<(), OpenError> {
-    let mut errors = Vec::new();
-    for (plugin, entry) in &config.plugins {
-        for word in &entry.grants {
-            if capabilities::ALL.iter().any(|capability| capability.name == word) {
-                continue;
-            }
-            let nearest = capabilities::ALL
-                .iter()
-                .map(|capability| {
-                    (
-                        strsim::damerau_levenshtein(word, capability.name),
-                        capability.name,
-                    )
-                })
-                .min()
-                .filter(|(distance, _)| *distance <= 3);
-            let help = match nearest {
-                Some((_, nearest)) => format!("did you mean {nearest}?"),
-                None => format!("there are {}", capability_words()),
-            };
-            errors.push(format!(
-                "plugins.{plugin}.grants: there is no capability {word:?}; {help}"
-            ));
-        }
-    }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(OpenError::Config(errors))
-    }
+/// The reports that explain why the worker can't start.
+fn explaining(assembled: &Assembled, explains: impl Fn(&PluginReport) -> bool) -> Vec<PluginReport> {
+    let reports = assembled.reports.iter().filter(|report| explains(report));
+    reports.cloned().collect()
 }
 
-/// The reports that explain why the worker can't start; none when it can.
-fn lacking(assembled: &Assembled, config: &HostConfig) -> Vec<PluginReport> {
-    let is_loaded = |name: &str| assembled.plugins.iter().any(|loaded| &*loaded.name == name);
-    let lacks = |name: &str| is_required(name, config) && !is_loaded(name);
-    if !config.plugins.keys().any(|name| lacks(name)) {
-        return Vec::new();
-    }
-    let explains = |report: &&PluginReport| match &report.name {
-        Some(name) => !report.is_loaded() && lacks(name),
-        None => true,
-    };
-    assembled.reports.iter().filter(explains).cloned().collect()
-}
-
-/// Says in the log what is new: each plugin that is in service, each refusal, once.
-fn announce(assembled: &Assembled, former: &[PluginReport]) {
-    for report in &assembled.reports {
-        let is_old = |old: &PluginReport| {
-            old.file == report.file && old.sha256 == report.sha256 && old.verdict == report.verdict
-        };
-        if former.iter().any(is_old) {
-            continue;
-        }
-        let (file, plugin) = (&report.file, report.name.as_deref().unwrap_or_default());
-        for warning in &report.warnings {
-            tracing::warn!(file, plugin, warning, "a plugin's file should be looked into");
-        }
-        match &report.verdict {
-            Verdict::Loaded => {
-                tracing::info!(
-                    file,
-                    plugin,
-                    version = report.version.as_deref().unwrap_or_default(),
-                    "plugin loaded"
-                );
-            }
-            Verdict::Refused { message, advice, .. } => {
-                let advice = advice.as_deref().unwrap_or_default();
-                let former_version = if report.kept.is_some() {
-                    "stays in service"
-                } else {
-                    "there is none"
-                };
-                tracing::warn!(file, plugin, advice, former_version, "plugin refused: {message}");
-            }
-        }
-    }
-    let is_gone = |old: &&PluginReport| !assembled.reports.iter().any(|report| report.file == old.file);
-    for old in former.iter().filter(is_gone) {
-        tracing::info!(
-            file = old.file,
-            plugin = old.name.as_deref().unwrap_or_default(),
-            "a plugin's file is gone"
-        );
-    }
-}
-
-/// A line for each report.
+/// A line for each problem, and one for what would help.
 fn lines(reports: &[PluginReport]) -> String {
-    let line = |report: &PluginReport| match &report.verdict {
-        Verdict::Loaded => String::new(),
-        Verdict::Refused {
-            message,
-            advice: None,
-            ..
-        } => format!("\n  {}: {message}", report.file),
-        Verdict::Refused {
-            message,
-            advice: Some(advice),
-            ..
-        } => {
-            format!("\n  {}: {message}\n    {advice}", report.file)
-        }
+    let line = |file: &str, problem: &Problem| {
+        let advice = problem.advice.as_ref();
+        let advice = advice.map_or_else(String::new, |advice| format!("\n    {advice}"));
+        format!("\n  {file}: {}{advice}", problem.message)
     };
-    reports.iter().map(line).collect()
+    let of_report = |report: &PluginReport| -> String {
+        let problems = report.problems.iter();
+        problems.map(|problem| line(&report.file, problem)).collect()
+    };
+    reports.iter().map(of_report).collect()
 }
 
 #[cfg(test)]

@@ -7,14 +7,19 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::Mutex, task::JoinError};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::Instrument as _;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::{
+    faults::FaultKind,
     limits::{LimitHit, Limits},
     ports::Lifecycle,
     prepared::{Live, Prepared},
-    state::{RunState, printable},
+    run::RunSettings,
+    set::Loaded,
+    state::{RunState, State, printable},
+    statistics::{Account, Spent},
 };
 
 /// One instance of a plugin.
@@ -24,6 +29,7 @@ pub(crate) struct Instance {
     name: Arc<str>,
     slot: Arc<Mutex<Option<Live>>>,
     guests: Handle,
+    account: Arc<Account>,
 }
 
 /// How a hook is to be interrupted.
@@ -39,10 +45,10 @@ pub(crate) struct Interruption {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
     /// It exceeded a limit.
-    #[error("{hook} exceeded the limit of {what}, {allowed} ({path})")]
+    #[error("{hook} exceeded the limit of {}, {allowed} ({path})", .hit.what())]
     Limit {
         hook: &'static str,
-        what: &'static str,
+        hit: LimitHit,
         allowed: u64,
         /// Where the operator can raise it.
         path: String,
@@ -61,6 +67,20 @@ pub(crate) enum Broken {
     Gone,
 }
 
+impl Broken {
+    /// How the plugin is to blame; none where it is not.
+    fn fault(&self) -> Option<FaultKind> {
+        match self {
+            Self::Trap { .. } => Some(FaultKind::Trap),
+            Self::Limit {
+                hit: LimitHit::Hook, ..
+            } => Some(FaultKind::TimeOut),
+            Self::Limit { .. } => Some(FaultKind::Limit),
+            Self::Grace { .. } | Self::Host { .. } | Self::Gone => None,
+        }
+    }
+}
+
 /// A call of one export, given the instance. (A closure's future can't be both borrowing and `Send` by bounds alone.)
 pub(crate) trait AsyncHook<T>: Send + 'static {
     /// What it calls, in the contract's words.
@@ -71,12 +91,13 @@ pub(crate) trait AsyncHook<T>: Send + 'static {
 }
 
 impl Instance {
-    pub(crate) fn new(prepared: Prepared, name: Arc<str>, guests: Handle) -> Self {
+    pub(crate) fn new(loaded: &Loaded, settings: &RunSettings) -> Self {
         Self {
-            prepared,
-            name,
+            prepared: loaded.prepared.clone(),
+            name: loaded.name.clone(),
             slot: Arc::new(Mutex::new(None)),
-            guests,
+            guests: settings.guests.clone(),
+            account: settings.accounts.of(loaded),
         }
     }
 
@@ -93,22 +114,32 @@ impl Instance {
         interruption: Interruption,
     ) -> Result<(), Broken> {
         let this = self.clone();
-        let created = self.guests.spawn(async move {
+        let span = self.span(hook);
+        let created = async move {
             let _ticking = this.prepared.ticker().guest_called();
             let made = this.prepared.instantiate(&this.name, run, lifecycle);
             let wall = Duration::from_millis(this.prepared.limits().hook_ms);
-            tokio::select! {
+            let made = tokio::select! {
                 biased;
-                made = made => {
-                    let live = made.map_err(|error| this.broken(hook, &error, None))?;
+                made = made => made.map_err(|error| this.broken(hook, &error, None)),
+                () = tokio::time::sleep(wall) => Err(this.exceeded(hook, LimitHit::Hook)),
+                () = aborted(&interruption) => Err(Broken::Grace { hook, grace: interruption.grace }),
+            };
+            match made {
+                Ok(live) => {
+                    this.account.instantiated(hook, spent(live.store.data()));
                     *this.slot.lock().await = Some(live);
                     Ok(())
                 }
-                () = tokio::time::sleep(wall) => Err(this.exceeded(hook, LimitHit::Hook)),
-                () = aborted(&interruption) => Err(Broken::Grace { hook, grace: interruption.grace }),
+                Err(broken) => {
+                    // The store is gone, with all that it knew of what this took.
+                    this.account.called(hook, Spent::default());
+                    this.blame(hook, &broken, &interruption);
+                    Err(broken)
+                }
             }
-        });
-        AbortOnDropHandle::new(created)
+        };
+        AbortOnDropHandle::new(self.guests.spawn(created.instrument(span)))
             .await
             .unwrap_or_else(|error| Err(failed(hook, &error)))
     }
@@ -124,19 +155,23 @@ impl Instance {
     ) -> Result<T, Broken> {
         let this = self.clone();
         let name = hook.name();
-        let called = self.guests.spawn(async move {
+        let span = self.span(name);
+        let called = async move {
             let Some(mut live) = this.slot.lock().await.take() else {
                 return Err(Broken::Gone);
             };
             let answer = this.supervise(&mut live, &interruption, hook).await;
-            if answer.is_ok() {
-                *this.slot.lock().await = Some(live);
-            } else {
-                retire(live).await;
+            this.account.called(name, spent(live.store.data()));
+            match &answer {
+                Ok(_) => *this.slot.lock().await = Some(live),
+                Err(broken) => {
+                    this.blame(name, broken, &interruption);
+                    retire(live).await;
+                }
             }
             answer
-        });
-        AbortOnDropHandle::new(called)
+        };
+        AbortOnDropHandle::new(self.guests.spawn(called.instrument(span)))
             .await
             .unwrap_or_else(|error| Err(failed(name, &error)))
     }
@@ -183,6 +218,25 @@ impl Instance {
         }
     }
 
+    /// Whether the plugin is kept out of new runs.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.account.is_quarantined()
+    }
+
+    /// Counts what has taken the instance away, and holds it against the plugin where that is to blame. What comes after it
+    /// was told to return is not held against it.
+    fn blame(&self, hook: &'static str, broken: &Broken, interruption: &Interruption) {
+        let Some(kind) = broken.fault() else { return };
+        self.account.broke(hook, kind);
+        if !interruption.cancel.is_cancelled() {
+            self.account.fault(hook, kind, &broken.to_string());
+        }
+    }
+
+    fn span(&self, hook: &'static str) -> tracing::Span {
+        tracing::debug_span!("hook", plugin = &*self.name, hook)
+    }
+
     /// What an error of wasmtime's means, in words for an operator. `refused` is what the instance was refused in this hook.
     fn broken(&self, hook: &'static str, error: &wasmtime::Error, refused: Option<LimitHit>) -> Broken {
         // A guest that is refused memory usually gives up with a trap that does not say why.
@@ -206,10 +260,19 @@ impl Instance {
     fn exceeded(&self, hook: &'static str, hit: LimitHit) -> Broken {
         Broken::Limit {
             hook,
-            what: hit.what(),
+            hit,
             allowed: hit.allowed(self.prepared.limits()),
             path: Limits::path(&self.name, hit.key()),
         }
+    }
+}
+
+/// What a call has cost.
+fn spent(state: &State) -> Spent {
+    Spent {
+        time: state.clock.elapsed(),
+        cpu: state.clock.computing().tick(),
+        refused: state.refused.take(),
     }
 }
 

@@ -15,7 +15,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Elements of all tables together.
     pub table_elements: u64,
-    /// Core instances, memories and tables, each.
+    /// Core instances. A quarter as many tables and a sixteenth as many memories, at least one of each: they are kept for all
+    /// plugins together, and few need more than two.
     pub instances: u32,
     /// Handles that the guest holds at one time.
     pub handles: u32,
@@ -40,7 +41,8 @@ impl Default for Limits {
         Self {
             memory_bytes: 64 << 20,
             table_elements: 20_000,
-            instances: 32,
+            // A plugin in Python is linked of 38 modules, one made with Rust or in JavaScript of 3.
+            instances: 64,
             handles: 1_000,
             call_bytes: 4 << 20,
             cpu_ms: 5_000,
@@ -67,8 +69,19 @@ impl Limits {
         Self {
             memory_bytes: self.memory_bytes.max(other.memory_bytes),
             table_elements: self.table_elements.max(other.table_elements),
+            instances: self.instances.max(other.instances),
             ..self.clone()
         }
+    }
+
+    /// How many tables an instance may have.
+    pub(crate) fn tables(&self) -> u32 {
+        (self.instances / 4).max(1)
+    }
+
+    /// How many memories an instance may have.
+    pub(crate) fn memories(&self) -> u32 {
+        (self.instances / 16).max(1)
     }
 
     /// Where the operator raises a limit of a plugin.
@@ -96,7 +109,7 @@ impl LimitHit {
         match self {
             Self::Memory => "memory",
             Self::TableElements => "table elements",
-            Self::Instances => "core instances, memories or tables",
+            Self::Instances => "core instances (a quarter of it for tables, a sixteenth for memories)",
             Self::Handles => "handles",
             Self::CallBytes => "bytes across one call",
             Self::Cpu => "CPU time of one hook",
@@ -156,6 +169,8 @@ pub(crate) struct Allocations {
     memory_left: u64,
     table_left: u64,
     instances: usize,
+    tables: usize,
+    memories: usize,
     /// The limit that the hook in progress hit last: an allocator that is refused memory traps with a message that does not
     /// say why.
     pub(crate) hit: Option<LimitHit>,
@@ -167,6 +182,8 @@ impl Allocations {
             memory_left: limits.memory_bytes,
             table_left: limits.table_elements,
             instances: limits.instances as usize,
+            tables: limits.tables() as usize,
+            memories: limits.memories() as usize,
             hit: None,
         }
     }
@@ -221,11 +238,11 @@ impl ResourceLimiter for Allocations {
     }
 
     fn tables(&self) -> usize {
-        self.instances
+        self.tables
     }
 
     fn memories(&self) -> usize {
-        self.instances
+        self.memories
     }
 }
 

@@ -15,30 +15,36 @@ use tokio::runtime::Handle;
 use wasmtime::{Engine, component::Component};
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, CacheError},
+    capabilities::Capability,
     compile::Compiler,
-    config::{HostConfig, PluginConfig},
+    config::HostConfig,
     directory::WasmFile,
     engine::Ticker,
     inspect::{self, Surface},
     limits::Limits,
     prepared::{DescribeError, Description, Prepared},
     refusal::Refusal,
-    report::{PluginReport, Section},
+    refusals::Refusals,
+    report::{PluginReport, SignatureReport},
     schema::Schema,
     set::Loaded,
+    vetting::{self, Vouching},
 };
 
 /// The wall time that `describe` and `payload-schema` have. Both are pure, so this is for machines that are overloaded.
 const PURE_WALL: Duration = Duration::from_secs(20);
 /// The CPU time that they have.
 const PURE_CPU: Duration = Duration::from_secs(1);
-/// The longest name.
-const MAX_NAME: usize = 64;
-/// The longest version, summary or title, in bytes.
-const MAX_LINE: usize = 1 << 10;
-/// The longest documentation, in bytes over all sections.
-const MAX_DOCUMENTATION: usize = 256 << 10;
+
+/// What a file is looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be loaded: nothing of a file for which nobody vouches is looked into, compiled or run.
+    Load,
+    /// To be told about: everything that is wrong is looked for, in an instance that can do nothing.
+    Tell,
+}
 
 /// Hears of compilations, which are what takes long when a worker starts for the first time.
 pub trait Progress: fmt::Debug + Send + Sync {
@@ -69,10 +75,20 @@ pub(crate) struct Loader {
     pub(crate) progress: Arc<dyn Progress>,
 }
 
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) file: WasmFile,
+    /// What would have kept it from being read, if it were to be loaded.
+    pub(crate) problems: Vec<Refusal>,
+}
+
 /// A file that was looked at and not yet compiled, unless the cache has it.
 pub(crate) struct Examined {
     pub(crate) file: WasmFile,
     pub(crate) report: PluginReport,
+    /// What is wrong with it so far, where it is not for being loaded that it was looked at.
+    pub(crate) problems: Vec<Refusal>,
     surface: Surface,
     component: Option<Component>,
 }
@@ -81,15 +97,32 @@ pub(crate) struct Examined {
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) report: PluginReport,
-    pub(crate) result: Result<Arc<Loaded>, Refusal>,
+    pub(crate) result: Result<Arc<Loaded>, Refusals>,
 }
 
 impl Outcome {
-    pub(crate) fn refused(report: PluginReport, refusal: Refusal) -> Self {
+    pub(crate) fn refused(report: PluginReport, refusals: impl Into<Refusals>) -> Self {
+        let refusals = refusals.into();
         Self {
-            report: report.refused(&refusal),
-            result: Err(refusal),
+            report: report.refused(&refusals),
+            result: Err(refusals),
         }
+    }
+
+    /// Refused for what was found, of which there is at least one thing.
+    pub(crate) fn not_admitted(report: PluginReport, problems: Vec<Refusal>) -> Self {
+        let nothing = || Refusal::HostFailed("it was refused for no reason".to_owned()).into();
+        Self::refused(report, Refusals::of(problems).unwrap_or_else(nothing))
+    }
+
+    /// Whether the same file may fare better the next time.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.result.as_ref().err().is_some_and(Refusals::are_passing)
+    }
+
+    /// Whether somebody was at the file.
+    pub(crate) fn is_of_motion(&self) -> bool {
+        self.result.as_ref().err().is_some_and(Refusals::are_of_motion)
     }
 }
 
@@ -101,41 +134,39 @@ impl Examined {
 }
 
 impl Loader {
-    /// Looks at a file, and looks it up in the cache. Runs on a thread that may block, where a panic ends nothing else.
-    pub(crate) async fn examine(&self, file: WasmFile) -> Result<Examined, Box<Outcome>> {
+    /// Looks at a file, and looks it up in the cache: who vouches for it before all else. Runs on a thread that may block,
+    /// where a panic ends nothing else.
+    pub(crate) async fn examine(&self, found: Found, purpose: Purpose) -> Result<Examined, Box<Outcome>> {
+        let Found { file, mut problems } = found;
         let mut report = PluginReport::new(&file.name);
         report.sha256 = Some(file.sha256.clone());
         report.size = Some(file.bytes.len() as u64);
         report.warnings.clone_from(&file.warnings);
-        let (cache, bytes, sha256) = (self.cache.clone(), file.bytes.clone(), file.sha256.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let surface = inspect::surface(&bytes)?;
-            let component = cache.load(&sha256);
-            if component.is_none() {
-                inspect::bodies(&bytes)?;
-            }
-            Ok((surface, component))
-        });
-        match looked
-            .await
-            .unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string())))
-        {
-            Ok((surface, component)) => {
-                report.exports.clone_from(&surface.exports);
-                report.capabilities.clone_from(&surface.capabilities);
-                report.wasi.clone_from(&surface.wasi);
-                Ok(Examined {
-                    file,
-                    report,
-                    surface,
-                    component,
-                })
-            }
-            Err(refusal) => Err(Box::new(Outcome::refused(report, refusal))),
-        }
+        let (cache, config, looked_at) = (self.cache.clone(), self.config.clone(), file.clone());
+        let looked = tokio::task::spawn_blocking(move || look(&looked_at, &cache, &config, purpose)).await;
+        let looked = looked.unwrap_or_else(|error| Look::failed(Refusal::HostFailed(error.to_string())));
+        report.signature = looked.signature;
+        problems.extend(looked.problems);
+        let Some((surface, component)) = looked.found else {
+            return Err(Box::new(Outcome::not_admitted(report, problems)));
+        };
+        report.exports.clone_from(&surface.exports);
+        report.capabilities = surface
+            .capabilities
+            .iter()
+            .map(|capability| capability.name().to_owned())
+            .collect();
+        report.wasi.clone_from(&surface.wasi);
+        Ok(Examined {
+            file,
+            report,
+            problems,
+            surface,
+            component,
+        })
     }
 
-    /// Compiles what the cache does not have. The place in the queue is for [`Progress`].
+    /// Compiles what the cache does not have, and has not failed at before. The place in the queue is for [`Progress`].
     pub(crate) async fn compile(
         &self,
         examined: &mut Examined,
@@ -147,16 +178,29 @@ impl Loader {
             self.progress.compiling(&file.name, index, total);
             since = Some(Instant::now());
         };
-        let compiled = self.compiler.compile(&file.bytes, &file.sha256, begun).await;
+        let sha256 = || (self.cache.clone(), file.sha256.clone());
+        let (cache, hash) = sha256();
+        let remembered = tokio::task::spawn_blocking(move || cache.failure(&hash)).await;
+        if let Ok(Some(failure)) = remembered {
+            return Err(failure.into());
+        }
+        let compiled = self.compiler.compile(&file.bytes, begun).await;
         if let Some(since) = since {
             self.progress.compiled(&file.name, since.elapsed());
         }
-        let (compiled, cache, sha256) = (compiled?, self.cache.clone(), file.sha256.clone());
-        let stored = tokio::task::spawn_blocking(move || cache.store(&sha256, &compiled)).await;
-        let component = match stored {
-            Ok(stored) => stored.map_err(|error| Refusal::Cache(chain(&error)))?,
-            Err(error) => return Err(Refusal::HostFailed(error.to_string())),
-        };
+        let (cache, hash) = sha256();
+        let kept = tokio::task::spawn_blocking(move || {
+            let compiled = compiled.inspect_err(|failure| cache.remember(&hash, failure))?;
+            cache.store(&hash, &compiled).map_err(|error| match error {
+                CacheError::DoesNotFit(why) => Refusal::DoesNotFit(why),
+                error @ (CacheError::Untrusted { .. } | CacheError::Way(_) | CacheError::Io { .. }) => {
+                    Refusal::Cache(chain(&error))
+                }
+            })
+        });
+        let component = kept
+            .await
+            .unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string())))?;
         examined.component = Some(component);
         Ok(())
     }
@@ -166,70 +210,85 @@ impl Loader {
         let Examined {
             file,
             mut report,
+            mut problems,
             surface,
             component,
         } = examined;
-        let Some(component) = component else {
-            return Outcome::refused(report, Refusal::HostFailed("it was not compiled".to_owned()));
+        let judged = match component {
+            Some(component) => self.judge(&file, &mut report, &surface, component).await,
+            // Why not is among the problems.
+            None => Err(Vec::new()),
         };
-        match self.judge(&file, &mut report, &surface, component).await {
-            Ok(loaded) => Outcome {
+        if report.name.is_some() {
+            // What is wrong with its own entry says it better.
+            problems.retain(|problem| !matches!(problem, Refusal::NotVouchedFor { .. }));
+        }
+        match judged {
+            Ok(loaded) if problems.is_empty() => Outcome {
                 report,
                 result: Ok(Arc::new(loaded)),
             },
-            Err(refusal) => Outcome::refused(report, refusal),
+            Ok(_) => Outcome::not_admitted(report, problems),
+            Err(more) => {
+                problems.extend(more);
+                Outcome::not_admitted(report, problems)
+            }
         }
     }
 
+    /// Everything that is wrong with it, as far as it can be told.
     async fn judge(
         &self,
         file: &WasmFile,
         report: &mut PluginReport,
         surface: &Surface,
         component: Component,
-    ) -> Result<Loaded, Refusal> {
+    ) -> Result<Loaded, Vec<Refusal>> {
         let limits = Limits {
             cpu_ms: PURE_CPU.as_millis() as u64,
             hook_ms: PURE_WALL.as_millis() as u64,
             ..self.config.default_limits.clone()
         };
-        let prepared = Prepared::new(
-            &self.engine,
-            &component,
-            &surface.capabilities,
-            limits,
-            self.ticker.clone(),
-        )
-        .map_err(|error| Refusal::NotLinkable(format!("{error:#}")))?;
-        let description = self.describe(&prepared).await?;
-        note_description(report, &description)?;
-        let name = description.name;
-        let entry = self.config.plugins.get(&name);
-        check_pin(&name, entry, &file.sha256)?;
-        check_grants(&name, entry, &surface.capabilities)?;
-        let config_schema = Schema::parse("config schema", &description.config_schema)?;
-        report.config_schema = Some(config_schema.value.clone());
-        let config = entry.map_or_else(|| PluginConfig::default().config, |entry| entry.config.clone());
-        let errors = config_schema.errors(&config);
-        if !errors.is_empty() {
-            return Err(Refusal::BadConfig { name, errors });
+        let prepared = Prepared::new(&self.engine, &component, surface, limits, self.ticker.clone())
+            .map_err(|error| vec![Refusal::NotLinkable(format!("{error:#}"))])?;
+        let description = self.describe(&prepared).await.map_err(|refusal| vec![refusal])?;
+        let mut problems = vetting::note_description(report, &description);
+        let name = report.name.clone();
+        let entry = name.as_ref().and_then(|name| self.config.plugins.get(name));
+        let entry = entry.cloned().unwrap_or_default();
+        if let Some(name) = &name {
+            report.granted = Some(entry.grants.clone());
+            problems.extend(vetting::against_config(name, &entry, report, &self.config));
+            problems.extend(entry.grants.check(name, &surface.capabilities).err());
         }
-        let payload_schema = self.payload_schema(&prepared, &config).await?;
-        report.payload_schema = Some(payload_schema.clone());
-        let limits = entry.map_or_else(
-            || self.config.default_limits.clone(),
-            |entry| entry.limits.clone(),
-        );
-        Ok(Loaded {
-            name: name.into(),
-            prepared: prepared.with_limits(limits),
-            config,
-            required: entry.is_none_or(|entry| entry.required),
-            may_stop_the_worker: entry.is_some_and(|entry| entry.grants.contains("lifecycle")),
-            payload_schema,
-            file: file.name.clone(),
-            sha256: file.sha256.clone(),
-        })
+        let payload_schema = match vetting::config_fits(&description, &entry, report) {
+            Ok(()) => self.payload_schema(&prepared, &entry.config).await,
+            Err(refusal) => Err(refusal),
+        };
+        let payload_schema = payload_schema.map_err(|refusal| problems.push(refusal)).ok();
+        report.payload_schema.clone_from(&payload_schema);
+        match (name, payload_schema) {
+            (Some(name), Some(payload_schema)) if problems.is_empty() => {
+                let named = self.config.plugins.contains_key(&name);
+                let limits = if named {
+                    &entry.limits
+                } else {
+                    &self.config.default_limits
+                };
+                Ok(Loaded {
+                    name: name.into(),
+                    version: description.version.into(),
+                    may_stop_the_worker: entry.grants.contains(Capability::Lifecycle),
+                    prepared: prepared.with_limits(limits.clone()).with_grants(entry.grants),
+                    config: entry.config,
+                    required: entry.required,
+                    payload_schema,
+                    file: file.name.clone(),
+                    sha256: file.sha256.clone(),
+                })
+            }
+            _ => Err(problems),
+        }
     }
 
     async fn describe(&self, prepared: &Prepared) -> Result<Description, Refusal> {
@@ -253,78 +312,51 @@ impl Loader {
     }
 }
 
-/// Puts what a plugin says of itself into its report, if it is fit to be shown.
-fn note_description(report: &mut PluginReport, description: &Description) -> Result<(), Refusal> {
-    let Description {
-        name,
-        version,
-        summary,
-        documentation,
-        config_schema: _,
-    } = description;
-    if !is_name(name) {
-        return Err(Refusal::BadName(name.chars().take(MAX_NAME + 1).collect()));
-    }
-    let is_line = |text: &str| text.len() <= MAX_LINE && !text.chars().any(char::is_control);
-    for (what, text) in [("version", version), ("summary", summary)] {
-        if !is_line(text) {
-            return Err(Refusal::BadDescription(format!(
-                "its {what} is not one line of at most {MAX_LINE} bytes"
-            )));
+/// What a look at the bytes of a file has brought.
+struct Look {
+    signature: Option<SignatureReport>,
+    problems: Vec<Refusal>,
+    /// What there is, where the file is good enough to go on with it.
+    found: Option<(Surface, Option<Component>)>,
+}
+
+impl Look {
+    fn failed(refusal: Refusal) -> Self {
+        Self {
+            signature: None,
+            problems: vec![refusal],
+            found: None,
         }
     }
-    if documentation
-        .iter()
-        .map(|(title, content)| title.len() + content.len())
-        .sum::<usize>()
-        > MAX_DOCUMENTATION
-    {
-        return Err(Refusal::BadDescription(format!(
-            "its documentation is longer than {MAX_DOCUMENTATION} bytes"
-        )));
-    }
-    let section = |(title, content): &(String, String)| Section {
-        title: title.clone(),
-        content: content.clone(),
-    };
-    report.name = Some(name.clone());
-    report.version = Some(version.clone());
-    report.summary = Some(summary.clone());
-    report.documentation = documentation.iter().map(section).collect();
-    Ok(())
 }
 
-fn is_name(name: &str) -> bool {
-    let fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(fit)
-}
-
-fn check_pin(name: &str, entry: Option<&PluginConfig>, actual: &str) -> Result<(), Refusal> {
-    match entry.and_then(|entry| entry.sha256.as_ref()) {
-        Some(pinned) if !pinned.eq_ignore_ascii_case(actual) => Err(Refusal::PinMismatch {
-            name: name.to_owned(),
-            pinned: pinned.clone(),
-            actual: actual.to_owned(),
-        }),
-        Some(_) | None => Ok(()),
+/// Who vouches for the bytes first, and then what they are.
+fn look(file: &WasmFile, cache: &Cache, config: &HostConfig, purpose: Purpose) -> Look {
+    let Vouching {
+        signature,
+        mut problems,
+        limits,
+    } = vetting::vouching(file, config);
+    let mut found = None;
+    if purpose == Purpose::Tell || problems.is_empty() {
+        let surface = inspect::surface(&file.bytes).map_err(|refusals| problems.extend(refusals));
+        let component = cache.load(&file.sha256);
+        // What is in the cache has passed; what can't be read at all can't be read on.
+        let bodies = if component.is_some() || problems.iter().any(Refusal::is_of_form) {
+            Ok(())
+        } else {
+            inspect::bodies(&file.bytes, limits)
+        };
+        let bodies = bodies.map_err(|refusal| problems.push(refusal));
+        found = surface
+            .and_then(|surface| bodies.map(|()| (surface, component)))
+            .ok();
     }
-}
-
-fn check_grants(name: &str, entry: Option<&PluginConfig>, needed: &[String]) -> Result<(), Refusal> {
-    let granted = |capability: &String| entry.is_some_and(|entry| entry.grants.contains(capability));
-    let missing: Vec<String> = needed
-        .iter()
-        .filter(|capability| !granted(capability))
-        .cloned()
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+    Look {
+        signature,
+        problems,
+        found,
     }
-    Err(Refusal::NotGranted {
-        name: name.to_owned(),
-        missing,
-        needed: needed.to_vec(),
-    })
 }
 
 fn call_failed(function: &'static str, error: DescribeError) -> Refusal {
@@ -336,7 +368,11 @@ fn call_failed(function: &'static str, error: DescribeError) -> Refusal {
         DescribeError::TimedOut(limit) => Refusal::TimedOut { function, limit },
         DescribeError::Refused(why) => Refusal::CallFailed {
             function,
-            why: why.chars().take(MAX_LINE).flat_map(char::escape_debug).collect(),
+            why: why
+                .chars()
+                .take(vetting::MAX_LINE)
+                .flat_map(char::escape_debug)
+                .collect(),
         },
     }
 }

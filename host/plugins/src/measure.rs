@@ -10,13 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::ExceptionReason,
+    directory::read_anywhere,
     hooks::{self, InTask},
-    host::{InspectOptions, OpenError, read_anywhere},
+    host::OpenError,
+    inspection::InspectOptions,
     instance::AsyncHook as _,
+    loader::{Found, Purpose},
     machine::Machine,
     prepared::Prepared,
     refusal::Refusal,
+    refusals::Refusals,
 };
+
+mod limits;
+
+pub use limits::{LimitCost, NUMBERS, Without, measure_limits};
 
 /// How often each thing is done.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +58,19 @@ pub enum MeasureError {
     Open(#[from] OpenError),
     /// It would not be loaded.
     #[error("the plugin is refused")]
-    Refused(#[from] Refusal),
+    Refused(#[from] Refusals),
     /// It is no task plugin.
     #[error("the plugin has no hooks of tasks")]
     NoHooks,
     /// It can't be instantiated or called.
     #[error("the plugin broke: {0}")]
     Broken(String),
+}
+
+impl From<Refusal> for MeasureError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
 }
 
 /// Loads a task plugin, first with the cache as it is (empty, if it is to be compiled), and uses it many times. A worker does
@@ -100,7 +114,11 @@ async fn with_machine(machine: &Machine, path: &Path, rounds: Rounds) -> Result<
 
 async fn load(machine: &Machine, path: &Path) -> Result<(Duration, Prepared), MeasureError> {
     let begun = Instant::now();
-    let outcome = machine.load(vec![read_anywhere(path)?]).await.pop();
+    let found = Found {
+        file: read_anywhere(path).map_err(Refusal::from)?,
+        problems: Vec::new(),
+    };
+    let outcome = machine.load(vec![found], Purpose::Load).await.pop();
     let took = begun.elapsed();
     let loaded = outcome.ok_or(MeasureError::NoHooks)?.result?;
     Ok((took, loaded.prepared.clone()))

@@ -170,3 +170,23 @@ pub trait Lifecycle: fmt::Debug + Send + Sync {
     /// Whether either was asked for.
     fn stopping(&self) -> bool;
 }
+
+/// Knows what the engine reads of a task's payload, and whether what plugins read goes together with it.
+pub trait PayloadSchemas: fmt::Debug + Send + Sync {
+    /// Tries to put the schemas of the engine and of plugins, by their names, together.
+    ///
+    /// # Errors
+    /// When two own one property with different schemas, or one is none that can be put together with others: a sentence that
+    /// names them.
+    fn go_together(&self, plugins: Vec<(String, Value)>) -> Result<(), String>;
+}
+
+/// Schemas that are not held against each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnySchemas;
+
+impl PayloadSchemas for AnySchemas {
+    fn go_together(&self, _plugins: Vec<(String, Value)>) -> Result<(), String> {
+        Ok(())
+    }
+}

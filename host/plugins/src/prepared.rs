@@ -10,9 +10,10 @@ use wasmtime::{
 };
 
 use crate::{
-    bindings::v0_1::exports::taskcluster::plugin::{plugin, task_hooks, worker_hooks},
-    capabilities,
+    contract::{Exports, TaskExport, TaskHooks, WorkerExport},
     engine::Ticker,
+    grants::Grants,
+    inspect::Surface,
     limits::{LimitHit, Limits},
     ports::Lifecycle,
     state::{RunState, State},
@@ -23,18 +24,17 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pre: InstancePre<State>,
-    plugin: Arc<plugin::GuestIndices>,
-    task: Option<Arc<task_hooks::GuestIndices>>,
-    worker: Option<Arc<worker_hooks::GuestIndices>>,
+    exports: Exports,
     limits: Arc<Limits>,
+    grants: Arc<Grants>,
     ticker: Arc<Ticker>,
 }
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prepared")
-            .field("task", &self.task.is_some())
-            .field("worker", &self.worker.is_some())
+            .field("task", &self.exports.task.is_some())
+            .field("worker", &self.exports.worker.is_some())
             .finish()
     }
 }
@@ -44,7 +44,7 @@ pub(crate) struct Live {
     pub(crate) store: Store<State>,
     pub(crate) instance: Instance,
     /// The exports of `task-hooks`, once they were looked up.
-    pub(crate) task: Option<task_hooks::Guest>,
+    pub(crate) task: Option<Arc<dyn TaskHooks>>,
 }
 
 /// What a plugin says of itself.
@@ -69,43 +69,29 @@ pub(crate) enum DescribeError {
 }
 
 impl Prepared {
-    /// Links exactly what is in `imports`: capabilities by name. What is always granted and the empty WASI come with it.
+    /// Links exactly what the component was seen to import, in the version of the contract that it is made for. What is
+    /// always granted and the empty WASI come with it. No name is granted of what is linked: see
+    /// [`with_grants`](Self::with_grants).
     ///
     /// # Errors
     /// When the component imports something else, or lacks an export of an interface that it claims to have.
     pub(crate) fn new(
         engine: &Engine,
         component: &Component,
-        imports: &[String],
+        surface: &Surface,
         limits: Limits,
         ticker: Arc<Ticker>,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         wasi::add_to_linker(&mut linker)?;
-        capabilities::add_always(&mut linker)?;
-        for name in imports {
-            capabilities::add(&mut linker, name)?;
-        }
+        surface.contract.link(&mut linker, &surface.capabilities)?;
         let pre = linker.instantiate_pre(component)?;
-        let exports = |interface: &str| {
-            let name = format!("{}/{interface}@{}", capabilities::PACKAGE, capabilities::VERSION);
-            component.get_export_index(None, &name).is_some()
-        };
-        let plugin = Arc::new(plugin::GuestIndices::new(&pre)?);
-        let task = exports("task-hooks")
-            .then(|| task_hooks::GuestIndices::new(&pre))
-            .transpose()?
-            .map(Arc::new);
-        let worker = exports("worker-hooks")
-            .then(|| worker_hooks::GuestIndices::new(&pre))
-            .transpose()?
-            .map(Arc::new);
+        let exports = surface.contract.exports(component, &pre)?;
         Ok(Self {
             pre,
-            plugin,
-            task,
-            worker,
+            exports,
             limits: Arc::new(limits),
+            grants: Arc::default(),
             ticker,
         })
     }
@@ -118,20 +104,33 @@ impl Prepared {
         }
     }
 
+    /// The same with these grants, by which the data of calls is judged.
+    pub(crate) fn with_grants(self, grants: Grants) -> Self {
+        Self {
+            grants: Arc::new(grants),
+            ..self
+        }
+    }
+
     pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// What instances are made of, for measuring what each limit costs.
+    pub(crate) fn pre(&self) -> &InstancePre<State> {
+        &self.pre
     }
 
     pub(crate) fn ticker(&self) -> &Arc<Ticker> {
         &self.ticker
     }
 
-    pub(crate) fn task_hooks(&self) -> Option<&Arc<task_hooks::GuestIndices>> {
-        self.task.as_ref()
+    pub(crate) fn task_hooks(&self) -> Option<&Arc<dyn TaskExport>> {
+        self.exports.task.as_ref()
     }
 
-    pub(crate) fn worker_hooks(&self) -> Option<&Arc<worker_hooks::GuestIndices>> {
-        self.worker.as_ref()
+    pub(crate) fn worker_hooks(&self) -> Option<&Arc<dyn WorkerExport>> {
+        self.exports.worker.as_ref()
     }
 
     /// A fresh store with an instance in it. The caller bounds the time: a component's start function may loop.
@@ -144,6 +143,7 @@ impl Prepared {
         let state = State::new(
             name.clone(),
             self.limits.clone(),
+            self.grants.clone(),
             run,
             lifecycle,
             self.ticker.clone(),
@@ -178,34 +178,16 @@ impl Prepared {
 
     /// Asks the plugin who it is, in a store that serves no run.
     pub(crate) async fn describe(&self) -> Result<Description, DescribeError> {
-        let described = self
-            .pure(async |mut live| {
-                let guest = self.plugin.load(&mut live.store, &live.instance)?;
-                guest.call_describe(&mut live.store).await
-            })
-            .await?;
-        Ok(Description {
-            name: described.name,
-            version: described.version,
-            summary: described.summary,
-            documentation: described
-                .documentation
-                .into_iter()
-                .map(|section| (section.title, section.content))
-                .collect(),
-            config_schema: described.config_schema,
-        })
+        self.pure(async |mut live| self.exports.plugin.describe(&mut live).await)
+            .await
     }
 
     /// Asks the plugin which properties of the payload it reads, in a store that serves no run.
     pub(crate) async fn payload_schema(&self, config: &Value) -> Result<String, DescribeError> {
         let config = config.to_string();
-        self.pure(async |mut live| {
-            let guest = self.plugin.load(&mut live.store, &live.instance)?;
-            guest.call_payload_schema(&mut live.store, &config).await
-        })
-        .await?
-        .map_err(DescribeError::Refused)
+        self.pure(async |mut live| self.exports.plugin.payload_schema(&mut live, config).await)
+            .await?
+            .map_err(DescribeError::Refused)
     }
 
     async fn pure<T>(&self, call: impl AsyncFnOnce(Live) -> wasmtime::Result<T>) -> Result<T, DescribeError> {

@@ -14,8 +14,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     answer::{ExceptionReason, HookAnswer, HookErrorKind, PluginFailure},
-    bindings::v0_1::taskcluster::plugin::types::{Error, HookError},
-    capabilities::artifacts::Uploads,
+    bindings::latest::taskcluster::plugin::types::{Error, HookError},
+    capabilities::{artifacts::Uploads, environment::Variables},
     handles::{BuilderHandle, ResultsHandle, SandboxHandle, SandboxPhase},
     hooks::{self, TaskHook, Unheard},
     instance::{Broken, Instance, Interruption},
@@ -23,6 +23,7 @@ use crate::{
     ports::{Lifecycle, RunPorts, WorkerInfo},
     set::Loaded,
     state::RunState,
+    statistics::{Accounts, PluginIdentity},
 };
 
 /// What all runs have in common.
@@ -36,6 +37,8 @@ pub(crate) struct RunSettings {
     pub(crate) host: Handle,
     /// How long a hook may take to return once its run is aborted.
     pub(crate) abort_grace: Duration,
+    /// What hooks cost and how they break.
+    pub(crate) accounts: Accounts,
 }
 
 /// How many failed uploads of one hook are named in the task's log.
@@ -48,6 +51,8 @@ pub struct RunPlugins {
     settings: RunSettings,
     /// Calls of the engine that hooks have begun.
     engine_calls: TaskTracker,
+    /// Which variables of the task are set, and by whom.
+    variables: Arc<Variables>,
 }
 
 impl std::fmt::Debug for RunPlugins {
@@ -86,17 +91,10 @@ enum Answer {
 
 impl RunPlugins {
     pub(crate) fn new(plugins: &[Arc<Loaded>], ports: RunPorts, settings: RunSettings) -> Self {
-        let member = |loaded: &Arc<Loaded>| {
-            let instance = Instance::new(
-                loaded.prepared.clone(),
-                loaded.name.clone(),
-                settings.guests.clone(),
-            );
-            Member {
-                loaded: loaded.clone(),
-                instance,
-                standing: Mutex::new(Standing::Good),
-            }
+        let member = |loaded: &Arc<Loaded>| Member {
+            loaded: loaded.clone(),
+            instance: Instance::new(loaded, &settings),
+            standing: Mutex::new(Standing::Good),
         };
         let members = plugins
             .iter()
@@ -108,7 +106,17 @@ impl RunPlugins {
             ports,
             settings,
             engine_calls: TaskTracker::new(),
+            variables: Arc::default(),
         }
+    }
+
+    /// Which plugins they are, in the order of their names.
+    #[must_use]
+    pub fn identities(&self) -> Vec<PluginIdentity> {
+        self.members
+            .iter()
+            .map(|member| member.loaded.identity())
+            .collect()
     }
 
     /// Makes the instances and tells them of the run. `payloads` has each plugin's own properties of the payload, none for
@@ -124,6 +132,7 @@ impl RunPlugins {
                 cancel: interruption.cancel.clone(),
                 uploads: Uploads::new(self.settings.host.clone()),
                 artifacts_left: member.loaded.prepared.limits().artifacts,
+                variables: self.variables.clone(),
                 host: self.settings.host.clone(),
                 engine_calls: self.engine_calls.clone(),
             };
@@ -222,6 +231,7 @@ impl RunPlugins {
         join_all(self.members.iter().map(|member| member.instance.discard())).await;
         self.engine_calls.close();
         self.engine_calls.wait().await;
+        self.settings.accounts.settle();
     }
 
     fn interruption(&self) -> Interruption {
@@ -317,6 +327,12 @@ impl Member {
     fn judge(&self, answer: Called, ports: &RunPorts) -> Answer {
         let loaded = &self.loaded;
         let plugin = loaded.name.to_string();
+        if let Err(Broken::Trap { .. } | Broken::Limit { .. }) = &answer
+            && self.instance.is_quarantined()
+        {
+            let said = format!("plugin {plugin} has broken too often: this worker uses it for no new task");
+            ports.log.line(LogLevel::Warn, &said);
+        }
         match answer {
             Ok(Ok(true)) => Answer::Yes,
             Ok(Ok(false)) => Answer::No,

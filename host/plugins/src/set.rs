@@ -5,10 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
+    assemble::Assembled,
+    config::HostConfig,
     ports::RunPorts,
     prepared::Prepared,
+    quarantine::lacking,
     report::PluginReport,
     run::{RunPlugins, RunSettings},
+    statistics::PluginIdentity,
 };
 
 /// A plugin that has passed every check.
@@ -16,6 +20,8 @@ use crate::{
 pub(crate) struct Loaded {
     /// What it calls itself.
     pub(crate) name: Arc<str>,
+    /// The version that it says it is.
+    pub(crate) version: Arc<str>,
     /// Linked with what it was granted, and limited.
     pub(crate) prepared: Prepared,
     /// The operator's, valid by the plugin's own schema.
@@ -32,15 +38,50 @@ pub(crate) struct Loaded {
     pub(crate) sha256: String,
 }
 
+impl Loaded {
+    /// What statistics and faults know it by.
+    pub(crate) fn identity(&self) -> PluginIdentity {
+        PluginIdentity {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            sha256: Arc::from(&*self.sha256),
+        }
+    }
+}
+
 /// Plugins, in the order of their names.
 #[derive(Debug)]
 pub struct PluginSet {
     pub(crate) plugins: Vec<Arc<Loaded>>,
     pub(crate) reports: Vec<PluginReport>,
     pub(crate) settings: RunSettings,
+    /// The plugins that the config names and requires, and that are not among these.
+    pub(crate) lacking: Vec<Lacking>,
+}
+
+/// A plugin that the config names and requires, and that is not in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its name.
+    pub plugin: String,
+    /// Why it is not there.
+    pub why: String,
 }
 
 impl PluginSet {
+    /// What is in service from now on.
+    pub(crate) fn new(assembled: Assembled, config: &HostConfig, settings: RunSettings) -> Self {
+        let lacking = lacking(&assembled, config);
+        let Assembled { plugins, reports } = assembled;
+        settings.accounts.put_in_service(&plugins);
+        Self {
+            plugins,
+            reports,
+            settings,
+            lacking,
+        }
+    }
+
     /// A report of each file, loaded or refused, and of each required plugin that has none.
     #[must_use]
     pub fn reports(&self) -> &[PluginReport] {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use engine_api::LogLevel;
+use engine_api::{LogLevel, is_active};
 use tokio::{runtime::Handle, task::JoinError, time::timeout};
 use tokio_util::{
     sync::CancellationToken,
@@ -20,12 +20,14 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::WasiCtx;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::types::Error,
-    capabilities::artifacts::Uploads,
+    bindings::latest::taskcluster::plugin::types::Error,
+    capabilities::{artifacts::Uploads, environment::Variables},
     clock::HookClock,
     engine::Ticker,
+    grants::Grants,
     limits::{Allocations, Limits, Line, LogBudget},
     ports::{Lifecycle, RunPorts},
+    statistics::RefusedCalls,
     wasi,
 };
 
@@ -41,12 +43,15 @@ pub(crate) struct State {
     output: wasi::Output,
     pub(crate) allocations: Allocations,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) plugin: Arc<str>,
     pub(crate) clock: HookClock,
     /// None in a store that serves no run: there every capability is closed.
     pub(crate) run: Option<RunState>,
     /// None in a store that serves neither a run nor the worker.
     pub(crate) lifecycle: Option<Arc<dyn Lifecycle>>,
+    /// Calls of the host that were answered with a refusal, since the hook began.
+    pub(crate) refused: RefusedCalls,
     /// How many bytes the host holds in files that the guest made.
     pub(crate) made: Arc<AtomicU64>,
     task_lines: LogBudget,
@@ -60,6 +65,8 @@ pub(crate) struct RunState {
     pub(crate) cancel: CancellationToken,
     pub(crate) uploads: Uploads,
     pub(crate) artifacts_left: u64,
+    /// Which variables of the task are set, by all plugins of the run.
+    pub(crate) variables: Arc<Variables>,
     /// The worker's own runtime, on which everything runs that is not a guest: a connection that is opened for a plugin
     /// serves leases as well, and must not wait for a guest that computes.
     pub(crate) host: Handle,
@@ -84,6 +91,7 @@ impl State {
     pub(crate) fn new(
         plugin: Arc<str>,
         limits: Arc<Limits>,
+        grants: Arc<Grants>,
         run: Option<RunState>,
         lifecycle: Option<Arc<dyn Lifecycle>>,
         ticker: Arc<Ticker>,
@@ -99,8 +107,10 @@ impl State {
             task_lines: LogBudget::new(&limits),
             worker_lines: LogBudget::new(&limits),
             clock: HookClock::with_ticker(ticker),
+            refused: RefusedCalls::default(),
             made: Arc::default(),
             limits,
+            grants,
             plugin,
             run,
             lifecycle,
@@ -171,6 +181,7 @@ impl State {
         let limit = self.limits.call_ms;
         let key = Limits::path(&self.plugin, "callMs");
         let computing = self.clock.computing().clone();
+        let refused = self.refused.clone();
         async move {
             let _waits = computing.wait();
             let begun = begun.ok_or(Error::Closed)?;
@@ -182,9 +193,9 @@ impl State {
             match done {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(error)) => Err(broke(error)),
-                Err(_elapsed) => Err(Error::Limit(format!(
+                Err(_elapsed) => Err(refused.note(Error::Limit(format!(
                     "one call of the host took longer than {limit} ms ({key})"
-                ))),
+                )))),
             }
         }
     }
@@ -192,11 +203,11 @@ impl State {
     /// Gives the guest a handle.
     pub(crate) fn give<T: Send + 'static>(&mut self, thing: T) -> Result<Resource<T>, Error> {
         self.table.push(thing).map_err(|_full| {
-            Error::Limit(format!(
+            self.refused.note(Error::Limit(format!(
                 "the plugin holds {} handles already ({})",
                 self.limits.handles,
                 Limits::path(&self.plugin, "handles")
-            ))
+            )))
         })
     }
 
@@ -205,10 +216,10 @@ impl State {
         let limit = self.limits.memory_bytes;
         // One guest, one thread at a time: what others do to this is to lower it.
         if self.made.load(Ordering::Relaxed).saturating_add(bytes) > limit {
-            return Err(Error::Limit(format!(
+            return Err(self.refused.note(Error::Limit(format!(
                 "files that the plugin made hold {limit} bytes already ({})",
                 Limits::path(&self.plugin, "memoryBytes")
-            )));
+            ))));
         }
         self.made.fetch_add(bytes, Ordering::Relaxed);
         Ok(Held {
@@ -273,9 +284,9 @@ pub(crate) fn short(what: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Text in which nothing moves the cursor, ends the line or rings the bell.
+/// Text in which nothing moves the cursor, ends the line, reorders it or rings the bell.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c == '\t' || !c.is_control();
+    let is_plain = |c: char| c == '\t' || !is_active(c);
     if text.chars().all(is_plain) {
         return text.into();
     }
@@ -314,7 +325,10 @@ mod tests {
     #[test]
     fn what_moves_the_cursor_is_escaped() {
         assert_eq!(printable("plain\ttext é"), "plain\ttext é");
-        assert_eq!(printable("\u{1b}[2J\r\u{7}\u{9b}"), "\\u{1b}[2J\\r\\u{7}\\u{9b}");
+        assert_eq!(
+            printable("\u{1b}[2J\r\u{7}\u{9b}\u{202e}"),
+            "\\u{1b}[2J\\r\\u{7}\\u{9b}\\u{202e}"
+        );
     }
 
     #[test]

@@ -4,15 +4,11 @@
 //! register ─► <public URL>/log/<token> ─► handle dropped: 404 for new requests, open streams go on to the log's end
 //! ```
 //!
-//! - `connections` accepts, bounds and ends connections,
-//! - `stall` ends those whose reader has stopped reading,
 //! - `respond` makes an answer of a request and the logs there are,
 //! - `range` reads the `Range` header.
 
-mod connections;
 mod range;
 mod respond;
-mod stall;
 
 use std::{
     collections::HashMap,
@@ -21,11 +17,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::{net::TcpListener, sync::Mutex};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use http::{Request, Response};
 
-use crate::LogReader;
-use connections::{Bounds, Connections};
+use crate::{
+    LogReader,
+    http::{Body, Bounds, Responder, Server},
+};
 
 /// Where logs are served.
 #[derive(Clone, Debug)]
@@ -52,9 +49,7 @@ pub struct BindError {
 pub struct LiveLogServer {
     logs: Logs,
     public_url: String,
-    stop: CancellationToken,
-    /// Owns the listener and all connections; none once it is joined.
-    connections: Mutex<Option<AbortOnDropHandle<()>>>,
+    server: Server,
 }
 
 /// A log that is being served, until this is dropped.
@@ -83,18 +78,17 @@ impl LiveLogServer {
 
     async fn start_within(options: LiveLogOptions, bounds: Bounds) -> Result<Self, BindError> {
         let address = options.listen;
-        let bind_error = |source| BindError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        let local = listener.local_addr().map_err(bind_error)?;
-        let public_url = options.public_url.unwrap_or_else(|| format!("http://{local}"));
-        let (logs, stop) = (Logs::default(), CancellationToken::new());
-        let connections = Connections::new(logs.clone(), bounds, stop.clone());
-        let connections = AbortOnDropHandle::new(tokio::spawn(connections.run(listener)));
+        let logs = Logs::default();
+        let server = Server::start(address, logs.clone(), bounds)
+            .await
+            .map_err(|source| BindError { address, source })?;
+        let public_url = options
+            .public_url
+            .unwrap_or_else(|| format!("http://{}", server.address()));
         Ok(Self {
             logs,
             public_url: public_url.trim_end_matches('/').to_owned(),
-            stop,
-            connections: Mutex::new(Some(connections)),
+            server,
         })
     }
 
@@ -118,17 +112,7 @@ impl LiveLogServer {
     /// # Cancel safety
     /// Dropped before it is ready it has begun: the server ends by itself, and a second call waits for that.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let mut connections = self.connections.lock().await;
-        if let Some(running) = connections.as_mut() {
-            if let Err(error) = running.await {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the live log server has failed"
-                );
-            }
-            *connections = None;
-        }
+        self.server.shutdown().await;
     }
 }
 
@@ -143,6 +127,14 @@ impl LiveLogHandle {
 impl Drop for LiveLogHandle {
     fn drop(&mut self) {
         self.logs.remove(&self.token);
+    }
+}
+
+impl Responder for Logs {
+    const WHAT: &'static str = "live logs";
+
+    fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
+        respond::respond(self, request)
     }
 }
 

@@ -12,14 +12,17 @@ use local_queue::LocalQueue;
 use plugin_host::{HostOptions, PluginHost, ports::WorkerInfo};
 use queue::{CredentialsHandle, Deployment};
 use serde_json::Value;
-use services::{LiveLogOptions, LiveLogServer, TemporaryFolder, TemporaryStorage};
+use services::{LiveLogOptions, LiveLogServer, PageServer, TemporaryFolder, TemporaryStorage};
 
 use crate::{
     cli,
     config::{Config, EngineName, LiveLogConfig, NativeConfig, Period},
+    counts::Counts,
     credentials_file,
     launch::{Launcher, LauncherParts},
-    ports::{ArtifactStorage, UploadSlots},
+    metrics_page,
+    observe::RunObserver,
+    ports::{ArtifactStorage, EngineSchema, UploadSlots},
     root::{Access, EmbeddedOptions, EmbeddedQueue, ManagedWorker, Root, WorkOptions},
     status_poll::StatusPoll,
     stop::StopHandle,
@@ -115,6 +118,15 @@ struct Foundation {
     engine: Arc<dyn Engine>,
 }
 
+/// What stands on it and serves every run.
+struct Crew {
+    worker: WorkerInfo,
+    plugins: Arc<PluginHost>,
+    live_log: Option<Arc<LiveLogServer>>,
+    observer: Arc<dyn RunObserver>,
+    counts: Counts,
+}
+
 /// A worker, from its first file to its last.
 async fn work_for(
     config: &Config,
@@ -162,22 +174,68 @@ async fn with_plugins(
         host_runtime: tokio::runtime::Handle::current(),
         compiler: options.compiler,
         progress: options.progress,
+        schemas: Arc::new(EngineSchema::new(
+            foundation.engine.name(),
+            foundation.engine.payload_schema(),
+        )),
     })
     .await?;
-    let plugins = Arc::new(plugins);
+    let crew = Crew {
+        worker,
+        plugins: Arc::new(plugins),
+        live_log,
+        observer: options.observer,
+        counts: Counts::new(config.worker.concurrency),
+    };
+    let worked = with_metrics(config, access, stop, foundation, &crew).await;
+    crew.plugins.shutdown().await;
+    worked
+}
+
+async fn with_metrics(
+    config: &Config,
+    access: &Access,
+    stop: StopHandle,
+    foundation: &Foundation,
+    crew: &Crew,
+) -> anyhow::Result<()> {
+    let page = match config.metrics.listen {
+        Some(listen) => {
+            let page = metrics_page::page(crew.counts.clone(), &crew.worker, crew.plugins.clone());
+            let server = PageServer::start(listen, page).await?;
+            tracing::info!(address = %server.address(), "metrics are served");
+            Some(server)
+        }
+        None => None,
+    };
+    let worked = claim_and_run(config, access, stop, foundation, crew).await;
+    if let Some(page) = page {
+        page.shutdown().await;
+    }
+    worked
+}
+
+async fn claim_and_run(
+    config: &Config,
+    access: &Access,
+    stop: StopHandle,
+    foundation: &Foundation,
+    crew: &Crew,
+) -> anyhow::Result<()> {
     let queue = foundation.deployment.queue();
     let status_poll = StatusPoll::begin(queue.clone(), config.queue.status_interval.duration());
     let launcher = Launcher::new(LauncherParts {
         deployment: foundation.deployment.clone(),
         artifacts: Arc::new(artifact_storage(config, foundation)),
         engine: foundation.engine.clone(),
-        plugins: plugins.clone(),
+        plugins: crew.plugins.clone(),
         storage: foundation.storage.clone(),
-        live_log,
+        live_log: crew.live_log.clone(),
         max_log_bytes: config.worker.max_log_bytes,
-        worker: Arc::new(worker),
+        worker: Arc::new(crew.worker.clone()),
         watched: status_poll.watched().clone(),
-        observer: options.observer,
+        failed_reclaims: crew.counts.failed_reclaims().clone(),
+        observer: crew.observer.clone(),
         stop: stop.clone(),
     })
     .await;
@@ -188,8 +246,9 @@ async fn with_plugins(
                 work_settings(config, access.manager.clone()),
                 queue,
                 launcher,
-                plugins.clone(),
+                crew.plugins.clone(),
                 stop,
+                crew.counts.clone(),
             )
             .work()
             .await;
@@ -198,7 +257,6 @@ async fn with_plugins(
         Err(error) => Err(error.into()),
     };
     status_poll.end().await;
-    plugins.shutdown().await;
     worked
 }
 

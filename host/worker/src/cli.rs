@@ -119,7 +119,7 @@ impl Command {
             Self::RunTask(args) => run_task::run(root, args).await,
             Self::Queue(args) => queue::run(root, args).await,
             Self::Config(command) => config::run(command).await,
-            Self::Plugin(command) => plugin::run(command).await,
+            Self::Plugin(command) => plugin::run(root, command).await,
             Self::Schema(command) => schema::run(root, command).await,
         }
     }

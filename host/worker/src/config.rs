@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use plugin_host::{HostConfig, Limits, PluginConfig};
+use plugin_host::{FaultPolicy, HostConfig, Limits, PluginConfig, TrustConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,9 @@ pub(crate) struct Config {
     /// What plugins may do, by the plugins' names.
     #[serde(default)]
     pub(crate) plugins: PluginsConfig,
+    /// Whom the pool trusts to make plugins.
+    #[serde(default)]
+    pub(crate) plugin_trust: TrustConfig,
     /// Logs that can be followed while they are written.
     #[serde(default)]
     pub(crate) live_log: LiveLogConfig,
@@ -72,6 +75,9 @@ pub(crate) struct Config {
     /// How artifacts are uploaded.
     #[serde(default)]
     pub(crate) artifacts: ArtifactsConfig,
+    /// What monitoring reads.
+    #[serde(default)]
+    pub(crate) metrics: MetricsConfig,
 }
 
 /// The worker itself.
@@ -155,6 +161,12 @@ pub(crate) struct NativeConfig {
 pub(crate) struct PluginsConfig {
     /// How long a plugin's hook may take to return once its run is aborted.
     pub(crate) abort_grace: Period,
+    /// How often a plugin may break, by a trap, an exceeded limit or a time-out, before the worker uses it for no new task. It
+    /// goes by the file's hash, and outlasts a restart. 0: as often as it likes.
+    #[schemars(range(max = 1000))]
+    pub(crate) fault_limit: u32,
+    /// In which time those faults must be to count together.
+    pub(crate) fault_window: Period,
     /// The limits of plugins that are not named here.
     pub(crate) default_limits: Limits,
     /// By name.
@@ -203,6 +215,15 @@ pub(crate) struct ArtifactsConfig {
     pub(crate) stall_timeout: Period,
 }
 
+/// What monitoring reads: `GET /metrics`, in Prometheus' text format.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct MetricsConfig {
+    /// Where the page is served, such as `127.0.0.1:9110`. Nobody is asked who they are: leave it to this machine, or to a network
+    /// of yours. Without it there is no page.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
 /// Where the bytes of artifacts are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -225,8 +246,19 @@ impl Config {
                 .unwrap_or_else(|| directory.to_owned()),
             cache_directory: self.plugin_cache_directory.clone().unwrap_or_else(cache),
             abort_grace: self.plugins.abort_grace.duration(),
+            faults: self.fault_policy(),
             default_limits: self.plugins.default_limits.clone(),
+            trust: self.plugin_trust.clone(),
             plugins: self.plugins.by_name.clone(),
+        }
+    }
+
+    /// When faults put a plugin out of service, and where they are kept.
+    pub(crate) fn fault_policy(&self) -> FaultPolicy {
+        FaultPolicy {
+            file: self.worker.directory.join("plugin-faults.json"),
+            limit: self.plugins.fault_limit,
+            window: self.plugins.fault_window.duration(),
         }
     }
 
@@ -278,6 +310,8 @@ impl Default for PluginsConfig {
     fn default() -> Self {
         Self {
             abort_grace: Period::seconds(2),
+            fault_limit: 3,
+            fault_window: Period::seconds(60 * 60),
             default_limits: Limits::default(),
             by_name: BTreeMap::new(),
         }

@@ -9,14 +9,16 @@ use std::{
 use engine_api::{Engine, RunKey};
 use futures_util::FutureExt as _;
 use plugin_host::{
-    PluginHost, PluginSet,
+    Lacking, PluginHost, PluginSet,
     ports::{RunPorts, TaskInfo, WorkerInfo},
 };
 use queue::{Deployment, wire};
 use services::{LiveLogServer, StorageError, TaskLog, TemporaryStorage};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
+    counts::Count,
     observe::RunObserver,
     payload::{MergeError, PayloadSchema},
     ports::{ArtifactStorage, QueueArtifacts, RunLog},
@@ -24,7 +26,7 @@ use crate::{
     stop::StopHandle,
     task::{
         journal::Trouble,
-        lease::Lease,
+        lease::{Lease, Renewal},
         resolution::{Exception, Resolution},
         run::{Capacity, RunOutcome, RunParts, RunPayload, Unfit, panic_message, run},
     },
@@ -75,6 +77,8 @@ pub(crate) struct LauncherParts {
     pub(crate) worker: Arc<WorkerInfo>,
     /// Asks for the state of the runs.
     pub(crate) watched: Watched,
+    /// Counts the times that claims could not be renewed.
+    pub(crate) failed_reclaims: Count,
     /// Hears of every stage of every run.
     pub(crate) observer: Arc<dyn RunObserver>,
     /// The worker's own life.
@@ -107,14 +111,19 @@ impl Launcher {
     pub(crate) fn launch(&self, claim: wire::TaskClaim) -> impl Future<Output = RunOutcome> + Send + 'static {
         let watched = &self.0.parts.watched;
         let queue = self.0.parts.deployment.queue();
-        let lease = Arc::new(Lease::begin(&claim, &queue, watched.renew_within()));
+        let renewal = Renewal {
+            within: watched.renew_within(),
+            failures: self.0.parts.failed_reclaims.clone(),
+        };
+        let lease = Arc::new(Lease::begin(&claim, &queue, renewal));
         watched.add(&lease);
         let shared = self.0.clone();
-        async move {
-            let key = RunKey {
-                task_id: claim.status.task_id.clone(),
-                run_id: claim.run_id,
-            };
+        let key = RunKey {
+            task_id: claim.status.task_id.clone(),
+            run_id: claim.run_id,
+        };
+        let span = tracing::debug_span!("run", task_id = key.task_id, run_id = key.run_id);
+        let whole = async move {
             shared.parts.observer.claimed(&key, claim.task.created);
             match AssertUnwindSafe(shared.prepare(&key, claim, &lease))
                 .catch_unwind()
@@ -130,18 +139,18 @@ impl Launcher {
                 }
                 Err(panic) => {
                     let message = panic_message(&*panic);
-                    tracing::error!(run = %key, message, "a panic while a run was being prepared");
+                    tracing::error!(run = %key, error = message, "a panic while a run was being prepared");
                     not_begun(&key, lease, &format!("panic before the run: {message}")).await
                 }
             }
-        }
+        };
+        whole.instrument(span)
     }
 }
 
 impl Shared {
     /// The newest plugins whose schemas go together with the engine's; the former ones where they don't.
-    async fn take_up_plugins(&self) -> Current {
-        let newest = self.parts.plugins.current().await;
+    fn take_up(&self, newest: Arc<PluginSet>) -> Current {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let is = |set: &Arc<PluginSet>| Arc::ptr_eq(&newest, set);
         if is(&current.plugins) || current.rejected.as_ref().is_some_and(is) {
@@ -180,9 +189,12 @@ impl Shared {
         };
         let log = self.open_log(key).await?;
         let scopes = self.expand_scopes(&claim, lease, &stop).await;
-        let current = self.take_up_plugins().await;
+        let newest = self.parts.plugins.current().await;
+        // What broke while the queue held the claim: the worker claims no more, and this is given back.
+        let lacking = self.parts.plugins.lacking(&newest);
         let begun = Begun {
-            current,
+            current: self.take_up(newest),
+            lacking,
             log,
             scopes,
             stop,
@@ -218,6 +230,7 @@ impl Shared {
         let parts = &self.parts;
         let Begun {
             current,
+            lacking,
             log,
             scopes,
             stop,
@@ -236,7 +249,8 @@ impl Shared {
             abort_hooks.clone(),
         );
         let mut task = task_info(&claim);
-        let (warning, unavailable) = match scopes {
+        let (warning, unfit) = match scopes {
+            _ if !lacking.is_empty() => (None, Some(not_here(&lacking))),
             Ok(Scopes { scopes, warning }) => {
                 task.scopes = scopes;
                 (warning, None)
@@ -259,7 +273,7 @@ impl Shared {
             abort_hooks,
             log,
             payload: RunPayload {
-                engine: match unavailable {
+                engine: match unfit {
                     Some(unfit) => Err(unfit),
                     None => read.engine_part().map_err(Unfit::malformed),
                 },
@@ -276,6 +290,8 @@ impl Shared {
 /// What a run has beside its claim when it begins.
 struct Begun {
     current: Current,
+    /// What is required and not in service.
+    lacking: Vec<Lacking>,
     log: Arc<TaskLog>,
     scopes: Result<Scopes, NotExpanded>,
     stop: StopHandle,
@@ -293,21 +309,34 @@ enum OpenLogError {
 /// The end of a run that could not even begin: the worker's disk is full or gone, which is no fault of the task's, or the
 /// worker itself broke.
 async fn not_begun(key: &RunKey, lease: Arc<Lease>, why: &str) -> RunOutcome {
-    lease
+    let reported = lease
         .report(Resolution::Exception(Exception::InternalError))
         .await;
     match Arc::into_inner(lease) {
         Some(lease) => lease.end().await,
         None => tracing::error!(run = %key, "the lease of the run is still in use"),
     }
+    let mut troubles = vec![Trouble::NonFatal(format!("{key}: {why}"))];
+    if let Err(error) = reported {
+        troubles.push(Trouble::NonFatal(format!("{key}: {error}")));
+    }
     RunOutcome {
-        troubles: vec![Trouble::NonFatal(format!("{key}: {why}"))],
+        resolution: Resolution::Exception(Exception::InternalError),
+        troubles,
         capacity: Capacity::Free,
     }
 }
 
 fn merge(engine: &dyn Engine, plugins: &PluginSet) -> Result<PayloadSchema, MergeError> {
     PayloadSchema::merge(engine.name(), engine.payload_schema(), plugins.schemas())
+}
+
+/// Why a task is given back for which plugins are missing.
+fn not_here(lacking: &[Lacking]) -> Unfit {
+    let line = |Lacking { plugin, why }: &Lacking| {
+        format!("task not run - plugin {plugin}, which this worker requires, is not in service: {why}")
+    };
+    Unfit::not_here(lacking.iter().map(line).collect())
 }
 
 /// What plugins are told of a claimed run.

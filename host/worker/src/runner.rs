@@ -300,6 +300,26 @@ impl Hearer {
     }
 }
 
+/// Reads everything that an input says, to its end, and answers how many of its lines are messages and how many are not: what
+/// a worker hears, for the fuzz targets.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn count_messages(input: impl io::Read) -> io::Result<(usize, usize)> {
+    let mut lines = Lines::new(input);
+    let (mut messages, mut others) = (0, 0);
+    while let Some(line) = lines.next()? {
+        let is_message = matches!(line, Line::Whole(line) if parse(&line).is_ok());
+        *(if is_message { &mut messages } else { &mut others }) += 1;
+    }
+    Ok((messages, others))
+}
+
+/// A line of the log as worker-runner gets it that takes no messages, for the fuzz targets.
+pub(crate) fn plain_line(line: &str) -> Vec<u8> {
+    plain(line)
+}
+
 /// A line that is no message, whatever it says.
 fn plain(line: &str) -> Vec<u8> {
     let mut text = String::with_capacity(line.len() + 2);

@@ -8,21 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_host::{PluginHost, WorkerStatus};
+use plugin_host::{Lacking, PluginHost, WorkerStatus};
 use queue::{Queue, wire};
 use rand::Rng as _;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
+    counts::Counts,
     launch::Launcher,
     root::ManagedWorker,
     stop::{Reason, StopHandle},
     task::{
         journal::Trouble,
+        resolution::{Exception, Resolution},
         run::{Capacity, RunOutcome},
     },
 };
 
+mod complete;
 mod idle;
 
 /// The pause after a failed claim: doubles from the first to the second.
@@ -30,6 +33,8 @@ const CLAIM_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 /// The queue holds a claim for 20 s while nothing is pending. What answers with nothing sooner than this is no long poll,
 /// and is asked again after a pause.
 const LONG_POLL: Duration = Duration::from_secs(1);
+/// How often it is looked again whether a plugin that is required is in service.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The queue gives at most so many tasks for one call.
 const MAX_CLAIM: u32 = 32;
 
@@ -67,11 +72,11 @@ pub(crate) struct Worker {
     occupied: u32,
     claimed: u64,
     resolved: u64,
-    /// Claims whose answers were lost: what the queue may have granted with them is not run here.
-    lost_claims: u64,
+    counts: Counts,
+    /// What is required and was not in service when that was looked at last.
+    lacking: Vec<Lacking>,
     /// Since when worker-manager has not answered.
     unanswered: Option<Instant>,
-    started: Instant,
     idle_since: Instant,
     tick: tokio::time::Interval,
 }
@@ -84,8 +89,8 @@ impl Worker {
         launcher: Launcher,
         plugins: Arc<PluginHost>,
         stop: StopHandle,
+        counts: Counts,
     ) -> Self {
-        let now = Instant::now();
         let mut tick = tokio::time::interval(settings.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.reset();
@@ -99,10 +104,10 @@ impl Worker {
             occupied: 0,
             claimed: 0,
             resolved: 0,
-            lost_claims: 0,
+            counts,
+            lacking: Vec::new(),
             unanswered: None,
-            started: now,
-            idle_since: now,
+            idle_since: Instant::now(),
             tick,
         }
     }
@@ -122,6 +127,13 @@ impl Worker {
                 if self.stop.stopping() {
                     break;
                 }
+            }
+            if !self.is_complete().await {
+                self.rest(LOOK_AGAIN).await;
+                continue;
+            }
+            if self.stop.stopping() {
+                break;
             }
             let asked = Instant::now();
             match self.claim(room).await {
@@ -143,7 +155,7 @@ impl Worker {
         }
         tracing::info!(
             running = self.runs.len(),
-            lost_claims = self.lost_claims,
+            lost_claims = self.counts.lost_claims().get(),
             "claiming no more tasks"
         );
         while !self.runs.is_empty() {
@@ -156,20 +168,25 @@ impl Worker {
     }
 
     /// Says what it means that a claim failed.
-    fn not_claimed(&mut self, error: &queue::CallError, pause: Duration) {
+    fn not_claimed(&self, error: &queue::CallError, pause: Duration) {
         let cause = error as &dyn std::error::Error;
+        self.counts.failed_claims().add_one();
         if error.may_have_been_done() {
-            self.lost_claims += 1;
+            self.counts.lost_claims().add_one();
             tracing::warn!(
                 error = cause,
                 ?pause,
-                lost_claims = self.lost_claims,
+                lost_claims = self.counts.lost_claims().get(),
                 "the answer to a claim was lost: tasks that were granted with it wait until their claims end, and are then \
                  given to a worker again; trying again"
             );
         } else {
             tracing::warn!(error = cause, ?pause, "could not claim work, trying again");
         }
+    }
+
+    fn count_running(&self) {
+        self.counts.running().set(self.runs.len() as u64);
     }
 
     /// How many tasks may be claimed now.
@@ -212,7 +229,9 @@ impl Worker {
 
     fn launch(&mut self, claim: wire::TaskClaim) {
         tracing::info!(task_id = claim.status.task_id, run_id = claim.run_id, "claimed");
+        self.counts.claims().add_one();
         self.runs.spawn(self.launcher.launch(claim));
+        self.count_running();
     }
 
     /// Waits for a pause to be over, or for the worker to stop.
@@ -235,8 +254,8 @@ impl Worker {
             tokio::select! {
                 biased;
                 value = &mut future => return value,
-                Some(end) = self.runs.join_next() => self.run_over(end).await,
-                _ = self.tick.tick() => self.plugins.report_progress(self.status()).await,
+                Some(end) = self.runs.join_next() => self.run_over(end),
+                _ = self.tick.tick() => self.plugins.report_progress(self.status()),
             }
         }
     }
@@ -245,18 +264,20 @@ impl Worker {
     async fn attend_one(&mut self) {
         tokio::select! {
             biased;
-            Some(end) = self.runs.join_next() => self.run_over(end).await,
-            _ = self.tick.tick() => self.plugins.report_progress(self.status()).await,
+            Some(end) = self.runs.join_next() => self.run_over(end),
+            _ = self.tick.tick() => self.plugins.report_progress(self.status()),
         }
     }
 
-    async fn run_over(&mut self, end: Result<RunOutcome, tokio::task::JoinError>) {
+    fn run_over(&mut self, end: Result<RunOutcome, tokio::task::JoinError>) {
         self.resolved += 1;
         self.idle_since = Instant::now();
+        self.count_running();
         match end {
             Ok(outcome) => {
+                self.counts.run_over(outcome.resolution);
                 for trouble in &outcome.troubles {
-                    self.trouble(trouble).await;
+                    self.trouble(trouble);
                 }
                 if outcome.capacity == Capacity::Occupied {
                     self.lose_place();
@@ -264,16 +285,17 @@ impl Worker {
             }
             Err(error) => {
                 tracing::error!(%error, "a run was lost");
-                self.trouble(&Trouble::NonFatal(format!("a run was lost: {error}")))
-                    .await;
+                self.counts
+                    .run_over(Resolution::Exception(Exception::InternalError));
+                self.trouble(&Trouble::NonFatal(format!("a run was lost: {error}")));
             }
         }
-        self.plugins.report_progress(self.status()).await;
+        self.plugins.report_progress(self.status());
     }
 
-    async fn trouble(&self, trouble: &Trouble) {
+    fn trouble(&self, trouble: &Trouble) {
         match trouble {
-            Trouble::NonFatal(message) => self.plugins.report_non_fatal_error(message).await,
+            Trouble::NonFatal(message) => self.plugins.report_non_fatal_error(message),
             Trouble::Fatal(message) => self.stop.now(Reason::Internal, message),
         }
     }
@@ -281,6 +303,8 @@ impl Worker {
     /// A run's processes could not be ended, so its place is gone. Once may be chance.
     fn lose_place(&mut self) {
         self.occupied += 1;
+        let capacity = self.settings.concurrency.saturating_sub(self.occupied);
+        self.counts.capacity().set(capacity.into());
         if self.occupied >= 2 || self.occupied >= self.settings.concurrency {
             self.stop
                 .graceful(Reason::Trouble, "processes of tasks could not be ended");
@@ -289,7 +313,7 @@ impl Worker {
 
     fn status(&self) -> WorkerStatus {
         WorkerStatus {
-            uptime: self.started.elapsed(),
+            uptime: self.counts.began().elapsed(),
             host_uptime: host_uptime(),
             idle: if self.runs.is_empty() {
                 self.idle_since.elapsed()

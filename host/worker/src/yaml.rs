@@ -11,6 +11,9 @@ use serde_saphyr::Spanned;
 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: usize = 10 << 20;
+/// How deep a file may be nested. A level takes the parser 30 KiB of stack where nothing is optimised, and some threads have
+/// 2 MiB.
+const MAX_DEPTH: usize = 32;
 
 /// Where in a file something is written. Both count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +65,9 @@ impl Document {
             strict_booleans: true,
             // It would show what is written near an error, which may be a secret.
             with_snippet: false,
+            budget: serde_saphyr::budget! {
+                max_depth: MAX_DEPTH,
+            },
         };
         let root: Node = serde_saphyr::from_str_with_options::<Option<Node>>(text, options)
             .map_err(|error| YamlError {
@@ -314,6 +320,19 @@ mod tests {
             !error.to_string().contains("s3cret") && error.place.is_some(),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_file_that_is_nested_too_deep_is_refused_before_it_fills_the_stack() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        // On a thread of the test's own, which has 2 MiB.
+        assert!(Document::parse(&nested(MAX_DEPTH)).is_ok());
+        let block: String = (0..=MAX_DEPTH)
+            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+            .collect();
+        for deeper in [nested(MAX_DEPTH + 1), nested(10_000), block] {
+            assert!(Document::parse(&deeper).is_err(), "{deeper}");
+        }
     }
 
     #[test]

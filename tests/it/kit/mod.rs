@@ -7,6 +7,7 @@ mod admin;
 mod client;
 mod definition;
 mod home;
+mod language;
 mod outcome;
 pub(crate) mod places;
 mod probe;
@@ -24,6 +25,7 @@ pub(crate) use admin::{Admin, segment};
 pub(crate) use client::Client;
 pub(crate) use definition::{Definition, shell};
 pub(crate) use home::Home;
+pub(crate) use language::{EnvPlugin, Language};
 pub(crate) use outcome::{Expected, check, check_all};
 pub(crate) use places::{Plugin, repository};
 pub(crate) use probe::{

@@ -23,12 +23,15 @@ impl Plugin {
             "artifacts" => vec!["results", "artifacts"],
             "livelog" => vec!["artifacts", "task-log"],
             "maxruntime" => vec!["kill"],
+            "stoponerror" | "idle-shutdown" | "lifetime" => {
+                return Self::found(&more_plugins(), name, vec!["lifecycle"]);
+            }
             other => panic!("there is no plugin {other}"),
         };
         Self::found(&ordinary_plugins(), name, grants)
     }
 
-    /// All that come with the worker.
+    /// All that every worker has.
     pub(crate) fn all_ordinary() -> Vec<Self> {
         ["env", "exit-status", "artifacts", "livelog", "maxruntime"]
             .map(Self::ordinary)
@@ -69,6 +72,11 @@ pub(crate) fn ordinary_plugins() -> PathBuf {
     repository().join("target/debug/plugins")
 }
 
+/// Where those are of which a pool chooses: no worker looks into a folder in its plugin directory.
+fn more_plugins() -> PathBuf {
+    ordinary_plugins().join("more")
+}
+
 fn test_plugins() -> PathBuf {
     repository().join("target/test-plugins")
 }
@@ -79,7 +87,7 @@ pub(crate) fn cache_home() -> &'static Path {
     FILLED.get_or_init(|| {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
         std::fs::create_dir_all(&home).unwrap();
-        for plugins in [ordinary_plugins(), test_plugins()] {
+        for plugins in [ordinary_plugins(), more_plugins(), test_plugins()] {
             let mut command = Command::new(program());
             command.args(["plugin", "list", "--plugins"]).arg(&plugins);
             let output = command.env("XDG_CACHE_HOME", &home).output().unwrap();

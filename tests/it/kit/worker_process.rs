@@ -125,7 +125,9 @@ impl<'a> WorkerOptions<'a> {
             if own.is_null() {
                 *own = json!({});
             }
-            own["grants"] = json!(plugin.grants);
+            if own["grants"].is_null() {
+                own["grants"] = json!(plugin.grants);
+            }
         }
         fs::write(&file, format!("{config:#}")).unwrap();
         let process = start(self.home, &self.name, &file, &self.variables);
@@ -144,6 +146,11 @@ impl WorkerProcess {
     /// Its state, the folders of its tasks among it.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Its plugin directory.
+    pub(crate) fn plugins(&self) -> &Path {
+        &self.plugins
     }
 
     /// Its config.

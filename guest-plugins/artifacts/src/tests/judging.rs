@@ -191,6 +191,7 @@ fn what_the_queue_answers_decides_who_is_to_blame() {
         Err(HookError::Internal(_))
     ));
     assert!(matches!(answer(Error::Invalid(why("x"))), Ok(false)));
+    assert!(matches!(answer(Error::Denied(why("x"))), Ok(false)));
     assert!(matches!(answer(Error::Cancelled), Ok(false)));
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{
+    bindings::latest::taskcluster::plugin::{
         artifacts::{Encoding, Host, Options, Outcome, Uploaded},
         types::Error,
     },
@@ -148,18 +148,28 @@ impl RunState {
 }
 
 impl State {
-    /// The store, for a name that may be one and within the budget.
+    /// The store, for a name that may be one, is granted and is within the budget.
     fn store_for(&mut self, name: &str) -> Result<Arc<dyn ArtifactStore>, Error> {
+        self.run()?;
+        self.granted(name)?;
         let run = self.run()?;
-        valid_name(name)?;
         if run.spend() {
             return Ok(run.ports.artifacts.clone());
         }
-        Err(Error::Limit(format!(
+        Err(self.refused.note(Error::Limit(format!(
             "the plugin has created {} artifacts for this run already ({})",
             self.limits.artifacts,
             Limits::path(&self.plugin, "artifacts")
-        )))
+        ))))
+    }
+}
+
+impl State {
+    /// Refuses names that no artifact can have, and those that the operator did not grant.
+    fn granted(&self, name: &str) -> Result<(), Error> {
+        valid_name(name)?;
+        let granted = self.grants.may_create(&self.plugin, name);
+        granted.map_err(|not_granted| self.refused.note(Error::Denied(not_granted.to_string())))
     }
 }
 
@@ -246,10 +256,11 @@ impl Host for State {
         target: String,
         options: Options,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let prepared = self.store_for(&name).and_then(|store| {
-            valid_name(&target)?;
-            Ok((store, checked(options)?))
-        });
+        // A link gives what it leads to another name, under which others may read it.
+        let prepared = self
+            .store_for(&name)
+            .and_then(|store| self.granted(&target).map(|()| store))
+            .and_then(|store| Ok((store, checked(options)?)));
         let (store, (content_type, expires)) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Ok(Err(error)),

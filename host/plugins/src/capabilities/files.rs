@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{
+    bindings::latest::taskcluster::plugin::{
         files::{Host, HostFile, HostReader},
         types::Error,
     },
@@ -25,9 +25,9 @@ const MAX_READ: usize = 64 << 10;
 impl Host for State {
     async fn from_bytes(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<Resource<FileHandle>, Error>> {
         if bytes.len() > MAX_FROM_BYTES {
-            return Ok(Err(Error::Limit(format!(
+            return Ok(Err(self.refused.note(Error::Limit(format!(
                 "from-bytes takes at most {MAX_FROM_BYTES} bytes"
-            ))));
+            )))));
         }
         let held = match self.hold_bytes(bytes.len() as u64) {
             Ok(held) => held,

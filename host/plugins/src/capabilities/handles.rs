@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{result_set, sandbox, sandbox_builder, types},
+    bindings::latest::taskcluster::plugin::{result_set, sandbox, sandbox_builder, types},
     handles::{BuilderHandle, ResultsHandle, SandboxHandle},
     state::State,
 };

@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{kill::Host, types::Error},
+    bindings::latest::taskcluster::plugin::{kill::Host, types::Error},
     handles::SandboxHandle,
     state::State,
 };

@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::lifecycle::{Host, HostLifecycle},
+    bindings::latest::taskcluster::plugin::lifecycle::{Host, HostLifecycle},
     handles::LifecycleHandle,
     state::{State, printable, short},
 };

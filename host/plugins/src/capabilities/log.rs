@@ -3,7 +3,7 @@
 use engine_api::LogLevel;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::log::{Host, Level},
+    bindings::latest::taskcluster::plugin::log::{Host, Level},
     state::State,
 };
 

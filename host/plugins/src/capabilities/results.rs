@@ -6,7 +6,7 @@ use engine_api::{ExtractError as EngineError, FolderEntry, ResultSet};
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{
+    bindings::latest::taskcluster::plugin::{
         results::{Entry, ExtractError, Host, HostFolder},
         types::Error,
     },

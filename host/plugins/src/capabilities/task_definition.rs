@@ -1,6 +1,6 @@
 //! `task-definition`: the whole task definition, other plugins' part of the payload included.
 
-use crate::{bindings::v0_1::taskcluster::plugin::task_definition::Host, state::State};
+use crate::{bindings::latest::taskcluster::plugin::task_definition::Host, state::State};
 
 impl Host for State {
     async fn get(&mut self) -> wasmtime::Result<String> {

@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 
 use crate::{
-    bindings::v0_1::taskcluster::plugin::{task_log::Host, types::Error},
+    bindings::latest::taskcluster::plugin::{task_log::Host, types::Error},
     handles::FileHandle,
     state::State,
 };

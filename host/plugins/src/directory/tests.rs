@@ -102,7 +102,7 @@ fn a_huge_sparse_file_is_refused_before_it_is_read() {
         .open(folder.path().join("a.wasm"))
         .unwrap();
     file.set_len(1 << 40).unwrap();
-    assert!(matches!(refusal(&folder, "a.wasm"), ReadError::TooLarge(size) if size == 1 << 40));
+    assert!(matches!(refusal(&folder, "a.wasm"), ReadError::TooLarge { size, .. } if size == 1 << 40));
 }
 
 #[test]
@@ -179,6 +179,50 @@ fn a_stamp_changes_with_the_file_and_settles_only_after_a_while() {
     fs::rename(folder.path().join("new"), folder.path().join("a.wasm")).unwrap();
     let after = directory.list().unwrap()["a.wasm"];
     assert_ne!(before, after);
-    assert!(!after.is_settled(SystemTime::now()));
-    assert!(after.is_settled(SystemTime::now() + Duration::from_secs(10)));
+    assert!(!after.are_settled(SystemTime::now()));
+    assert!(after.are_settled(SystemTime::now() + Duration::from_secs(10)));
+}
+
+#[test]
+fn a_file_is_left_alone_for_a_while_where_the_kernel_does_not_say_who_writes_it() {
+    let folder = folder(&[("a.wasm", b"abc")]);
+    let stamp = open_trusted(folder.path()).list().unwrap()["a.wasm"].component;
+    let at = stamp.changed_at();
+    assert!(!stamp.is_quiet(at + Duration::from_millis(900)));
+    assert!(stamp.is_quiet(at + Duration::from_millis(1100)));
+    // Where the clock is wrong there would be no end of waiting.
+    assert!(stamp.is_quiet(at - Duration::from_secs(1)));
+}
+
+#[test]
+fn a_file_that_is_open_for_writing_is_not_read() {
+    let folder = folder(&[("a.wasm", b"abc")]);
+    let writer = File::options()
+        .append(true)
+        .open(folder.path().join("a.wasm"))
+        .unwrap();
+    assert!(matches!(refusal(&folder, "a.wasm"), ReadError::BeingWritten));
+    drop(writer);
+    open_trusted(folder.path())
+        .read("a.wasm", Trust::Demanded)
+        .unwrap();
+}
+
+#[test]
+fn a_signature_is_read_with_its_plugin_and_is_part_of_its_stamps() {
+    let folder = folder(&[("a.wasm", b"abc")]);
+    let directory = open_trusted(folder.path());
+    let read = || directory.read("a.wasm", Trust::Demanded).unwrap();
+    assert!(read().signature.is_none());
+    let before = directory.list().unwrap()["a.wasm"];
+    fs::write(folder.path().join("a.wasm.minisig"), "signature").unwrap();
+    set_mode(&folder.path().join("a.wasm.minisig"), 0o644);
+    assert_eq!(&*read().signature.unwrap().unwrap(), b"signature");
+    assert_ne!(directory.list().unwrap()["a.wasm"], before);
+    assert_eq!(directory.list().unwrap().len(), 1);
+    fs::write(folder.path().join("a.wasm.minisig"), [0; 5000]).unwrap();
+    assert!(matches!(
+        read().signature,
+        Some(Err(ReadError::TooLarge { size: 5000, .. }))
+    ));
 }

@@ -23,7 +23,12 @@ const TASK_HOOKS: &str = "taskcluster:plugin/task-hooks@0.1.0";
 const WORKER_HOOKS: &str = "taskcluster:plugin/worker-hooks@0.1.0";
 
 fn refusal(imports: &[&str], exports: &[&str]) -> Refusal {
-    surface(&component(imports, exports)).unwrap_err()
+    first(surface(&component(imports, exports)))
+}
+
+/// The first reason for which a component is refused.
+fn first(surface: Result<Surface, Refusals>) -> Refusal {
+    surface.unwrap_err().first().clone()
 }
 
 #[test]
@@ -37,7 +42,10 @@ fn what_a_plugin_imports_and_exports_is_seen_without_compiling_it() {
         "wasi:cli/terminal-stdin@0.2.6",
     ];
     let surface = surface(&component(&imports, &[PLUGIN, TASK_HOOKS, WORKER_HOOKS])).unwrap();
-    assert_eq!(surface.capabilities, ["environment", "task-log"]);
+    assert_eq!(
+        surface.capabilities,
+        [Capability::Environment, Capability::TaskLog]
+    );
     assert_eq!(
         surface.wasi,
         ["wasi:io/streams@0.2.6", "wasi:cli/terminal-stdin@0.2.6"]
@@ -47,7 +55,7 @@ fn what_a_plugin_imports_and_exports_is_seen_without_compiling_it() {
 
 #[test]
 fn what_is_no_component_is_named_for_what_it_is() {
-    let kind = |bytes: &[u8]| match surface(bytes).unwrap_err() {
+    let kind = |bytes: &[u8]| match first(surface(bytes)) {
         Refusal::NotAComponent(kind) => kind,
         other => panic!("{other}"),
     };
@@ -70,15 +78,17 @@ fn a_half_copied_component_is_refused_unless_only_names_for_debugging_are_missin
     for end in 1..whole.len() {
         match surface(&whole[..end]) {
             Ok(found) => assert_eq!(found, complete, "cut at {end}"),
-            Err(Refusal::Broken(_) | Refusal::MissingExport(_) | Refusal::NotAComponent(_)) => {}
-            Err(other) => panic!("cut at {end}: {other}"),
+            Err(refusals) => match refusals.first() {
+                Refusal::Broken(_) | Refusal::MissingExport(_) | Refusal::NotAComponent(_) => {}
+                other => panic!("cut at {end}: {other}"),
+            },
         }
     }
 }
 
 #[test]
 fn another_version_of_the_contract_is_refused_with_the_version_that_is_served() {
-    for version in ["0.2.0", "0.1.1", "1.0.0"] {
+    for version in ["0.3.0", "0.0.1", "0.1.1-rc.1", "1.0.0", "0.1", "latest"] {
         let name = format!("taskcluster:plugin/plugin@{version}");
         let refused = refusal(&[], &[&name, TASK_HOOKS]);
         assert!(matches!(refused, Refusal::ContractVersion { .. }), "{refused}");
@@ -87,8 +97,55 @@ fn another_version_of_the_contract_is_refused_with_the_version_that_is_served() 
             "{refused}"
         );
     }
-    let refused = refusal(&["taskcluster:plugin/environment@0.2.0"], &[PLUGIN, TASK_HOOKS]);
-    assert!(matches!(refused, Refusal::ContractVersion { .. }));
+    for name in [
+        "taskcluster:plugin/environment@0.3.0",
+        "taskcluster:plugin/environment",
+    ] {
+        let refused = refusal(&[name], &[PLUGIN, TASK_HOOKS]);
+        assert!(matches!(refused, Refusal::ContractVersion { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn any_patch_of_a_version_will_do() {
+    let exports = [
+        "taskcluster:plugin/plugin@0.1.3",
+        "taskcluster:plugin/task-hooks@0.1.3",
+    ];
+    let found = surface(&component(&["taskcluster:plugin/environment@0.1.9"], &exports)).unwrap();
+    assert_eq!(found.capabilities, [Capability::Environment]);
+    assert_eq!(found.contract.to_string(), "taskcluster:plugin@0.1.0");
+}
+
+#[test]
+fn a_mixture_of_two_versions_is_refused_with_both() {
+    for (imports, exports) in [
+        (
+            &["taskcluster:plugin/environment@0.2.0"][..],
+            [PLUGIN, TASK_HOOKS],
+        ),
+        (&[], [PLUGIN, "taskcluster:plugin/task-hooks@0.2.0"]),
+        (
+            &["taskcluster:plugin/log@0.1.0", "taskcluster:plugin/log@0.2.0"],
+            [PLUGIN, TASK_HOOKS],
+        ),
+    ] {
+        let refused = refusal(imports, &exports);
+        assert_eq!(refused.word(), "mixed-versions", "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("@0.1.0") && said.contains("@0.2.0"), "{said}");
+    }
+}
+
+#[test]
+fn what_one_version_has_another_need_not_have() {
+    let of_trial = [
+        "taskcluster:plugin/plugin@0.2.0",
+        "taskcluster:plugin/task-hooks@0.2.0",
+    ];
+    let refused = refusal(&["taskcluster:plugin/kill@0.2.0"], &of_trial);
+    assert!(matches!(refused, Refusal::UnknownImports(_)), "{refused}");
+    assert!(surface(&component(&["taskcluster:plugin/environment@0.2.0"], &of_trial)).is_ok());
 }
 
 #[test]
@@ -109,7 +166,7 @@ fn unknown_imports_are_refused_by_name() {
 #[test]
 fn an_imported_function_is_refused() {
     let bytes = wat::parse_str(r#"(component (import "f" (func)))"#).unwrap();
-    assert!(matches!(surface(&bytes).unwrap_err(), Refusal::UnknownImports(_)));
+    assert!(matches!(first(surface(&bytes)), Refusal::UnknownImports(_)));
 }
 
 #[test]
@@ -143,36 +200,45 @@ fn module(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(component (core module (func {body})))")).unwrap()
 }
 
+fn nested(levels: usize) -> Vec<u8> {
+    module(&format!("{}{}", "block ".repeat(levels), "end ".repeat(levels)))
+}
+
+/// What there is too much of in a file.
+fn too_much(bytes: &[u8], limits: BodyLimits) -> &'static str {
+    match bodies(bytes, limits).unwrap_err() {
+        Refusal::TooLarge { what, .. } => what,
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn a_function_that_is_a_bomb_for_compilers_is_refused() {
-    assert!(bodies(&module(&"nop ".repeat(1_000))).is_ok());
-    let large = bodies(&module(&"nop ".repeat(200_000))).unwrap_err();
-    assert!(
-        matches!(
-            large,
-            Refusal::TooLarge {
-                what: "a function with code",
-                ..
-            }
-        ),
-        "{large}"
-    );
-    let nest = |levels: usize| module(&format!("{}{}", "block ".repeat(levels), "end ".repeat(levels)));
-    assert!(bodies(&nest(200)).is_ok());
-    let deep = bodies(&nest(1_000)).unwrap_err();
-    assert!(
-        matches!(
-            deep,
-            Refusal::TooLarge {
-                what: "blocks in blocks",
-                ..
-            }
-        ),
-        "{deep}"
-    );
+    let limits = BodyLimits::ANYBODYS;
+    assert!(bodies(&module(&"nop ".repeat(1_000)), limits).is_ok());
+    assert_eq!(too_much(&module(&"nop ".repeat(200_000)), limits), FUNCTION);
+    assert!(bodies(&nested(200), limits).is_ok());
+    assert_eq!(too_much(&nested(1_000), limits), BLOCKS);
+}
+
+#[test]
+fn functions_of_a_file_that_the_operator_vouches_for_may_be_those_of_an_interpreter_and_no_larger() {
+    let limits = BodyLimits::VOUCHED_FOR;
+    assert!(bodies(&module(&"nop ".repeat(430_000)), limits).is_ok());
+    assert_eq!(too_much(&module(&"nop ".repeat(1_100_000)), limits), FUNCTION);
+    assert!(bodies(&nested(800), limits).is_ok());
+    assert_eq!(too_much(&nested(3_000), limits), BLOCKS);
 }
 
 #[test]
 fn blocks_in_sequence_are_not_blocks_in_blocks() {
-    assert!(bodies(&module(&"block end ".repeat(10_000))).is_ok());
+    assert!(bodies(&module(&"block end ".repeat(10_000)), BodyLimits::ANYBODYS).is_ok());
+}
+
+#[test]
+fn everything_that_is_wrong_with_imports_and_exports_is_said_at_once() {
+    let bytes = component(&["other:thing/a@1.0.0", "wasi:http/types@0.2.0"], &[PLUGIN]);
+    let refusals = surface(&bytes).unwrap_err();
+    let words: Vec<_> = refusals.iter().map(Refusal::word).collect();
+    assert_eq!(words, ["unknown-imports", "wasi-not-served", "missing-export"]);
 }

@@ -1,11 +1,13 @@
 //! Plugins that behave, and plugins that do not, in every way that the host has an answer to.
 
+mod accounts;
 mod answers;
 mod capabilities;
 mod ending;
 mod fakes;
 mod guest;
 mod limits;
+mod versions;
 
 use std::sync::atomic::Ordering;
 

@@ -2,17 +2,13 @@
 
 use std::{convert::Infallible, io};
 
-use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
 use super::{Logs, range};
-use crate::{LogFollower, LogLength, LogReader};
-
-/// What is sent after the head of an answer.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+use crate::{LogFollower, LogLength, LogReader, http::Body};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 

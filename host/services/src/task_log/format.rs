@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{SecondsFormat, Utc};
-use engine_api::LogLevel;
+use engine_api::{LogLevel, is_active};
 
 /// The prefix that Taskcluster's viewers know (`[taskcluster 2026-08-21T17:00:00.123Z] `); none for lines that belong into
 /// the worker's log.
@@ -36,10 +36,4 @@ pub(super) fn lines(prefix: &str, text: &str) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Control characters, other line ends, and the marks that reorder text.
-fn is_active(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -6,14 +6,17 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use plugin_host::{HostConfig, InspectOptions, NoProgress, PluginReport, Verdict};
+use plugin_host::{HostConfig, InspectOptions, NoProgress, PluginReport, ReleaseError, Verdict};
 
 use super::{Failure, Outcome, could_not_run, places, print};
 use crate::{
     config::{self, Config},
     exit::Exit,
+    ports::EngineSchema,
+    root::Root,
 };
 
+mod state;
 mod text;
 
 #[derive(Debug, Subcommand)]
@@ -22,6 +25,14 @@ pub(super) enum PluginCommand {
     List {
         #[command(flatten)]
         whose: Whose,
+    },
+    /// Let a plugin back in that a worker keeps out because it has broken too often
+    Release {
+        /// The plugin's name
+        name: String,
+        /// The worker's config
+        #[arg(long)]
+        config: PathBuf,
     },
     /// Tell everything about one plugin
     Inspect {
@@ -57,13 +68,18 @@ pub(super) struct Whose {
 pub(super) struct Context {
     config: Config,
     host: HostConfig,
+    schemas: Arc<EngineSchema>,
     /// Holds compiled plugins where the user has no cache.
     _scratch: tempfile::TempDir,
 }
 
 impl Context {
     /// The context of a config; without one, that of `run-task`.
-    pub(super) fn new(config: Option<&Path>, plugins: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        root: &dyn Root,
+        config: Option<&Path>,
+        plugins: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let scratch = tempfile::tempdir().map_err(could_not_run)?;
         let config = match config {
             Some(file) => {
@@ -87,9 +103,11 @@ impl Context {
             cache_directory,
             ..config.plugin_host(&directory)
         };
+        let schemas = EngineSchema::new(config.engine.name(), root.engine_schema(&config));
         Ok(Self {
             config,
             host,
+            schemas: Arc::new(schemas),
             _scratch: scratch,
         })
     }
@@ -106,6 +124,13 @@ impl Context {
             .map_err(could_not_run)
     }
 
+    /// The same, with everything that is wrong.
+    async fn problems(&self) -> Result<Vec<PluginReport>, Failure> {
+        plugin_host::check_directory(self.options()?)
+            .await
+            .map_err(could_not_run)
+    }
+
     async fn report(&self, file: &Path) -> Result<PluginReport, Failure> {
         plugin_host::inspect_file(file, self.options()?)
             .await
@@ -117,25 +142,28 @@ impl Context {
             config: self.host.clone(),
             compiler: places::compiler().map_err(could_not_run)?,
             progress: Arc::new(NoProgress),
+            schemas: self.schemas.clone(),
         })
     }
 }
 
-pub(super) async fn run(command: PluginCommand) -> Outcome {
+pub(super) async fn run(root: &dyn Root, command: PluginCommand) -> Outcome {
     match command {
         PluginCommand::List { whose } => {
-            let reports = Context::new(whose.config.as_deref(), whose.plugins.as_deref())?
-                .reports()
-                .await?;
+            let context = Context::new(root, whose.config.as_deref(), whose.plugins.as_deref())?;
+            let policy = context.config().fault_policy();
+            let records = plugin_host::plugin_records(&policy.file).map_err(could_not_run)?;
+            let plugins = state::of(context.reports().await?, records, policy.limit);
             print(&if whose.json {
-                json(&reports)?
+                json(&plugins)?
             } else {
-                text::list(&reports)
+                text::list(&plugins)
             });
             Ok(Exit::Success)
         }
+        PluginCommand::Release { name, config } => release(&name, &config),
         PluginCommand::Inspect { file, whose } => {
-            let report = Context::new(whose.config.as_deref(), whose.plugins.as_deref())?
+            let report = Context::new(root, whose.config.as_deref(), whose.plugins.as_deref())?
                 .report(&file)
                 .await?;
             print(&if whose.json {
@@ -148,10 +176,10 @@ pub(super) async fn run(command: PluginCommand) -> Outcome {
             Ok(if is_plugin { Exit::Success } else { Exit::Failed })
         }
         PluginCommand::Check { file, whose } => {
-            let context = Context::new(whose.config.as_deref(), whose.plugins.as_deref())?;
+            let context = Context::new(root, whose.config.as_deref(), whose.plugins.as_deref())?;
             let reports = match file {
                 Some(file) => vec![context.report(&file).await?],
-                None => context.reports().await?,
+                None => context.problems().await?,
             };
             print(&if whose.json {
                 json(&reports)?
@@ -161,6 +189,24 @@ pub(super) async fn run(command: PluginCommand) -> Outcome {
             let all_loaded = reports.iter().all(|report| report.verdict == Verdict::Loaded);
             Ok(if all_loaded { Exit::Success } else { Exit::Failed })
         }
+    }
+}
+
+/// Forgets the faults of a plugin. A worker that runs notices.
+fn release(name: &str, config: &Path) -> Outcome {
+    let file = config::load_without_secrets(config)?.fault_policy().file;
+    match plugin_host::release_plugin(&file, name) {
+        Ok(hashes) => {
+            for sha256 in hashes {
+                print(&format!("plugin {name} is released ({sha256})"));
+            }
+            Ok(Exit::Success)
+        }
+        Err(error @ ReleaseError::NoFaults(_)) => Err(Failure {
+            exit: Exit::Failed,
+            error: error.into(),
+        }),
+        Err(error @ (ReleaseError::Records(_) | ReleaseError::Write { .. })) => Err(could_not_run(error)),
     }
 }
 

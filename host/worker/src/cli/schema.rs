@@ -23,7 +23,7 @@ pub(super) async fn run(root: &dyn Root, command: SchemaCommand) -> Outcome {
     let schema = match command {
         SchemaCommand::Config => config::schema(),
         SchemaCommand::Payload { config } => {
-            let context = plugin::Context::new(config.as_deref(), None)?;
+            let context = plugin::Context::new(root, config.as_deref(), None)?;
             let reports = context.reports().await?;
             let schemas = reports
                 .iter()

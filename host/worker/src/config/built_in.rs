@@ -6,29 +6,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use plugin_host::PluginConfig;
+use plugin_host::{Capability, Grants, PluginConfig, TrustConfig};
 
 use super::{
-    ArtifactsConfig, Config, EmbeddedConfig, EngineName, EnginesConfig, LiveLogConfig, Period, PluginsConfig,
-    QueueConfig, TaskclusterConfig, WorkerConfig, default_claim_timeout, default_max_log_bytes,
-    default_worker_id,
+    ArtifactsConfig, Config, EmbeddedConfig, EngineName, EnginesConfig, LiveLogConfig, MetricsConfig, Period,
+    PluginsConfig, QueueConfig, TaskclusterConfig, WorkerConfig, default_claim_timeout,
+    default_max_log_bytes, default_worker_id,
 };
 
-/// The plugins that come with the worker, and what each of them needs.
-const PLUGINS: [(&str, &[&str]); 5] = [
-    ("env", &["environment"]),
-    ("exit-status", &[]),
-    ("artifacts", &["results", "artifacts"]),
-    ("livelog", &["artifacts", "task-log"]),
-    ("maxruntime", &["kill"]),
-];
+/// The plugins of tasks that come with the worker.
+const PLUGINS: [&str; 5] = ["env", "exit-status", "artifacts", "livelog", "maxruntime"];
 /// Where tasks are for that name no other queue.
 const TASK_QUEUE_ID: &str = "local/run-task";
 
 /// Of the plugins that come with the worker, those that are in a plugin directory, by name, with what each needs.
-pub(crate) fn plugins_in(plugin_directory: &Path) -> BTreeMap<&'static str, &'static [&'static str]> {
-    let is_there = |name: &str| plugin_directory.join(format!("{name}.wasm")).is_file();
-    PLUGINS.into_iter().filter(|(name, _)| is_there(name)).collect()
+pub(crate) fn plugins_in(plugin_directory: &Path) -> BTreeMap<&'static str, Grants> {
+    let is_there = |name: &&str| plugin_directory.join(format!("{name}.wasm")).is_file();
+    PLUGINS
+        .into_iter()
+        .filter(is_there)
+        .map(|name| (name, needs(name)))
+        .collect()
+}
+
+/// What a plugin that comes with the worker needs to do for tasks what generic-worker does.
+fn needs(name: &str) -> Grants {
+    let capabilities: &[Capability] = match name {
+        // Tasks set PATH, LD_LIBRARY_PATH and whatever else they like in their own environment.
+        "env" => return Grants::every_variable(),
+        "artifacts" => &[Capability::Results, Capability::Artifacts],
+        "livelog" => &[Capability::Artifacts, Capability::TaskLog],
+        "maxruntime" => &[Capability::Kill],
+        _ => &[],
+    };
+    capabilities.iter().copied().collect()
 }
 
 impl Config {
@@ -39,14 +50,11 @@ impl Config {
         let by_name = plugins_in(&plugin_directory)
             .into_iter()
             .map(|(name, grants)| {
-                let grants = grants.iter().map(|&word| word.to_owned()).collect();
-                (
-                    name.to_owned(),
-                    PluginConfig {
-                        grants,
-                        ..PluginConfig::default()
-                    },
-                )
+                let plugin = PluginConfig {
+                    grants,
+                    ..PluginConfig::default()
+                };
+                (name.to_owned(), plugin)
             })
             .collect();
         Self {
@@ -81,9 +89,11 @@ impl Config {
                 by_name,
                 ..PluginsConfig::default()
             },
+            plugin_trust: TrustConfig::default(),
             live_log: LiveLogConfig::default(),
             queue: QueueConfig::default(),
             artifacts: ArtifactsConfig::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }
@@ -93,13 +103,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_example_grants_what_is_granted_without_a_config() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/worker.yml");
+        let example = crate::config::load(&example).unwrap().plugins.by_name;
+        for name in PLUGINS {
+            assert_eq!(example[name].grants, needs(name), "{name}: {}", needs(name));
+        }
+    }
+
+    #[test]
     fn only_plugins_that_are_there_are_required() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("env.wasm"), "").unwrap();
         std::fs::write(folder.path().join("other.wasm"), "").unwrap();
         let config = Config::built_in(folder.path().to_owned(), Path::new("/w"));
         assert_eq!(config.plugins.by_name.keys().collect::<Vec<_>>(), ["env"]);
-        assert!(config.plugins.by_name["env"].grants.contains("environment"));
+        assert!(
+            config.plugins.by_name["env"]
+                .grants
+                .contains(Capability::Environment)
+        );
         assert!(config.taskcluster.embedded.is_some());
     }
 }

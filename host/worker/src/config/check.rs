@@ -1,12 +1,15 @@
 //! What is wrong with a config: what its schema says, and what a schema can't say.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::{Config, Period, origins::is_within};
-use crate::schema::{BadSchema, Checker, Part, Problem, Show, nearest, path};
+use crate::{
+    schema::{BadSchema, Checker, Part, Problem, Show, nearest, path},
+    yaml::child,
+};
 
 /// Periods with which the worker could do nothing, or nothing else, if they were zero.
 const NOT_ZERO: [&str; 7] = [
@@ -67,6 +70,8 @@ pub(super) fn check(value: &Value, holes: &[String]) -> Result<Vec<Problem>, Bad
 /// What a schema can't say, or not in words that help.
 fn by_meaning(value: &Value) -> Vec<Problem> {
     let mut problems = of_taskcluster(value);
+    problems.extend(of_signers(value));
+    problems.extend(of_grants(value));
     for pointer in NOT_ZERO {
         let period = value.pointer(pointer).and_then(Value::as_str);
         if period
@@ -100,6 +105,59 @@ fn of_provider(value: &Value) -> Option<Problem> {
         nearest,
         ..wrong(value, PROVIDER_TYPE, "must be static or standalone")
     })
+}
+
+/// Who is to sign plugins must have a key.
+fn of_signers(value: &Value) -> Vec<Problem> {
+    let keys = value.pointer("/pluginTrust/keys").and_then(Value::as_object);
+    let keys: Vec<&str> = keys
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let plugins = value.pointer("/plugins").and_then(Value::as_object);
+    let mut problems = Vec::new();
+    for (plugin, entry) in plugins.into_iter().flatten() {
+        let pointer = child(&child("/plugins", plugin), "signedBy");
+        let signers = match entry.get("signedBy") {
+            Some(Value::String(_)) => vec![pointer],
+            Some(Value::Array(names)) => (0..names.len())
+                .map(|place| format!("{pointer}/{place}"))
+                .collect(),
+            Some(_) | None => Vec::new(),
+        };
+        for pointer in signers {
+            let name = value.pointer(&pointer).and_then(Value::as_str);
+            if let Some(name) = name.filter(|name| !keys.contains(name)) {
+                problems.push(Problem {
+                    nearest: nearest(name, keys.iter().copied()).map(str::to_owned),
+                    ..wrong(value, &pointer, "must be the name of one of pluginTrust.keys")
+                });
+            }
+        }
+    }
+    problems
+}
+
+/// A capability that a plugin is granted twice: once for some names and once for all is not what anybody means.
+fn of_grants(value: &Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let plugins = value.get("plugins").and_then(Value::as_object);
+    for (name, plugin) in plugins.into_iter().flatten() {
+        let mut granted = BTreeSet::new();
+        let items = plugin.get("grants").and_then(Value::as_array);
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            let of_one = item.as_object().and_then(|members| members.keys().next());
+            let Some(word) = item.as_str().or(of_one.map(String::as_str)) else {
+                continue;
+            };
+            if !granted.insert(word) {
+                let pointer = child(&format!("{}/grants", child("/plugins", name)), &index.to_string());
+                problems.push(wrong(value, &pointer, "is granted a second time"));
+            }
+        }
+    }
+    problems
 }
 
 /// There is one way to tasks: an embedded queue, credentials, or a registration that gives them.

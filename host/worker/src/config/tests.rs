@@ -1,6 +1,9 @@
 //! What an operator is told of a config that is not right.
 
+use plugin_host::Capability;
 use serde_json::json;
+
+mod trust;
 
 use super::{outside::Outside, *};
 use crate::schema::{Checker, Show};
@@ -71,7 +74,11 @@ fn a_config_is_read_with_its_defaults() {
     assert_eq!(config.engine, EngineName::Native);
     assert_eq!(config.engines.native.kill_grace.to_string(), "500ms");
     assert_eq!(config.plugins.abort_grace, Period::seconds(1));
-    assert!(config.plugins.by_name["env"].grants.contains("environment"));
+    assert!(
+        config.plugins.by_name["env"]
+            .grants
+            .contains(Capability::Environment)
+    );
     let taskcluster = &config.taskcluster;
     assert_eq!(taskcluster.root_url(), Some("https://tc.example.com"));
     let credentials = taskcluster.credentials.as_ref().unwrap();
@@ -109,6 +116,63 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
         told("grants", "grant")
             .starts_with("worker.yml:14:9: plugins.env.grant is not known, did you mean grants?")
     );
+}
+
+#[test]
+fn grants_are_words_or_words_with_their_names() {
+    let config = |grants: &str| parsed(&GOOD.replace("[environment]", grants));
+    for good in [
+        "[]",
+        "[kill, {environment: {names: [PATH, \"GECKO_*\"]}}]",
+        "[{artifacts: {names: [public/build/*]}}]",
+    ] {
+        assert_eq!(config(good).map(drop), Ok(()), "{good}");
+    }
+    for (bad, at, expected) in [
+        (
+            "[enviroment]",
+            "18",
+            "plugins.env.grants[0] must be one of \"environment\"",
+        ),
+        ("[enviroment]", "18", "did you mean \"environment\"?"),
+        (
+            "[kill, {enviroment: {}}]",
+            "25",
+            "plugins.env.grants[1].enviroment is not known, did you mean environment?",
+        ),
+        (
+            "[{kill: {names: [a]}}]",
+            "26",
+            "plugins.env.grants[0].kill.names is not known",
+        ),
+        (
+            "[{environment: {name: [a]}}]",
+            "33",
+            "plugins.env.grants[0].environment.name is not known, did you mean names?",
+        ),
+        (
+            "[{environment: {names: []}}]",
+            "40",
+            "plugins.env.grants[0].environment.names must not be empty",
+        ),
+        (
+            "[{environment: {names: [5]}}]",
+            "41",
+            "plugins.env.grants[0].environment.names[0] must be a string",
+        ),
+        (
+            "[kill, {kill: {}}]",
+            "24",
+            "plugins.env.grants[1] is granted a second time",
+        ),
+        ("kill", "17", "plugins.env.grants must be a list"),
+    ] {
+        let told = config(bad).unwrap_err();
+        assert!(
+            told.starts_with(&format!("worker.yml:14:{at}: ")) && told.contains(expected),
+            "{bad}\n{told}"
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plugin_host::{Capability, Grants};
 use serde_json::{Value, json};
 
 use super::{
@@ -26,13 +27,15 @@ fn translated_with(more: &Value) -> Result<Translated, WrongConfig> {
     let Value::Object(members) = members else {
         unreachable!()
     };
-    let grants: &[&str] = &["kill"];
     translate(
         Members {
             file: "gw.config".to_owned(),
             members,
         },
-        &BTreeMap::from([("maxruntime", grants), ("exit-status", &[])]),
+        &BTreeMap::from([
+            ("maxruntime", Grants::from_iter([Capability::Kill])),
+            ("exit-status", Grants::default()),
+        ]),
     )
 }
 

@@ -19,6 +19,7 @@ use std::{
     path::Path,
 };
 
+use plugin_host::Grants;
 use serde_json::{Map, Value, json};
 
 use super::{Members, WrongConfig, keys::NO_D2G, keys::OWN, read::Values};
@@ -61,7 +62,7 @@ pub(crate) struct ShutdownMachine {
 /// With everything that is of a wrong type, or missing.
 pub(crate) fn translate(
     members: Members,
-    plugins: &BTreeMap<&str, &[&str]>,
+    plugins: &BTreeMap<&str, Grants>,
 ) -> Result<Translated, WrongConfig> {
     let mut values = Values::read(members.members);
     let mut config = json!({
@@ -198,7 +199,7 @@ fn live_log(values: &mut Values) -> Value {
     })
 }
 
-fn plugins_config(values: &Values, plugins: &BTreeMap<&str, &[&str]>) -> Value {
+fn plugins_config(values: &Values, plugins: &BTreeMap<&str, Grants>) -> Value {
     let longest = values.number("maxTaskRunTime").filter(|seconds| *seconds > 0);
     plugins
         .iter()

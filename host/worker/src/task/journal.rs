@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use engine_api::{LogLevel, LogSink, RunKey};
-use plugin_host::{HookAnswer, HookErrorKind, PluginFailure};
+use plugin_host::{HookAnswer, HookErrorKind, PluginFailure, PluginIdentity, ports::WorkerInfo};
 
 use super::{held::left_behind, resolution::Resolution};
 
@@ -39,9 +39,20 @@ impl Journal {
     }
 
     /// The first lines of a log.
-    pub(super) fn begin(&self, worker_group: &str, worker_id: &str, task_queue_id: &str) {
+    pub(super) fn begin(&self, worker: &WorkerInfo, plugins: &[PluginIdentity]) {
+        let WorkerInfo {
+            worker_group,
+            worker_id,
+            task_queue_id,
+            ..
+        } = worker;
         self.info(&format!("Task ID: {}, run {}", self.key.task_id, self.key.run_id));
         self.info(&format!("Worker: {worker_group}/{worker_id} of {task_queue_id}"));
+        for plugin in plugins {
+            let PluginIdentity { name, version, .. } = plugin;
+            let sha256 = plugin.short_sha256();
+            self.info(&format!("Plugin: {name} {version} (sha256 {sha256})"));
+        }
         self.info("=== Task Starting ===");
     }
 
@@ -93,7 +104,7 @@ impl Journal {
                 .push(Trouble::Fatal(format!("plugin {plugin}: {message}")));
         }
         if after_resolution == AfterResolution::Yes {
-            return tracing::info!(run = %self.key, plugin, ?kind, message, "a hook failed after the run was resolved");
+            return tracing::info!(run = %self.key, plugin, ?kind, error = message, "a hook failed after the run was resolved");
         }
         match kind {
             HookErrorKind::MalformedPayload => {
@@ -105,7 +116,7 @@ impl Journal {
                 self.error(&format!("plugin {plugin}: {message}"));
             }
             HookErrorKind::Internal | HookErrorKind::Fatal => {
-                tracing::error!(run = %self.key, plugin, message, "a plugin failed");
+                tracing::error!(run = %self.key, plugin, error = message, "a plugin failed");
                 self.error(&format!("internal error of plugin {plugin}: {message}"));
                 if *kind == HookErrorKind::Internal {
                     self.troubles
@@ -148,7 +159,7 @@ impl Journal {
 
     /// Trouble that came from nobody's answer: a panic, or something left behind.
     pub(super) fn trouble(&mut self, message: String) {
-        tracing::error!(run = %self.key, message, "trouble with a run");
+        tracing::error!(run = %self.key, error = message, "trouble with a run");
         self.troubles.push(Trouble::NonFatal(message));
     }
 

@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::resolution::{AbortReason, Exception, Resolution};
+use crate::counts::Count;
 
 /// How long the queue may take to say why a run is no longer ours, while the run is still alive.
 const WHY_LOST: Duration = Duration::from_secs(2);
@@ -44,6 +45,26 @@ pub(crate) struct Lease {
     keeper: JoinHandle<()>,
 }
 
+/// How a claim is renewed.
+#[derive(Clone, Debug)]
+pub(crate) struct Renewal {
+    /// How far apart it is renewed at most.
+    pub(crate) within: watch::Receiver<Duration>,
+    /// Counts the times that it could not be.
+    pub(crate) failures: Count,
+}
+
+/// Why the queue does not know how a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotReported {
+    /// It understood the report, and does not take it.
+    #[error("the queue refuses the report")]
+    Refused,
+    /// It could not be reached.
+    #[error("the queue could not be told before the claim ended")]
+    TooLate,
+}
+
 /// What the keeper knows of the claim.
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -55,12 +76,8 @@ enum State {
 
 impl Lease {
     /// Takes over a claim that the queue has just granted. `worker_queue` has the worker's own credentials, which may ask
-    /// for the status of a task where a task's may not. `renew_within` is how far apart the claim is renewed at most.
-    pub(crate) fn begin(
-        claim: &wire::TaskClaim,
-        worker_queue: &Queue,
-        renew_within: watch::Receiver<Duration>,
-    ) -> Self {
+    /// for the status of a task where a task's may not.
+    pub(crate) fn begin(claim: &wire::TaskClaim, worker_queue: &Queue, renewal: Renewal) -> Self {
         let key = RunKey {
             task_id: claim.status.task_id.clone(),
             run_id: claim.run_id,
@@ -83,7 +100,7 @@ impl Lease {
             credentials,
             state: sender,
             until,
-            renew_within,
+            renewal,
         };
         let keeper = tokio::spawn({
             let ended = ended.clone();
@@ -134,32 +151,44 @@ impl Lease {
     }
 
     /// Tells the queue how the run ended, again and again until it knows or the claim is over; reclaims no more then.
-    /// Errors end here: nothing can be done about a report that the queue does not take.
-    pub(crate) async fn report(&self, resolution: Resolution) {
-        self.report_until_known(resolution).await;
+    ///
+    /// # Errors
+    /// When the queue does not take it. Nothing can be done about that but to count it as trouble of the worker's.
+    pub(crate) async fn report(&self, resolution: Resolution) -> Result<(), NotReported> {
+        let reported = self.report_until_known(resolution).await;
         self.ended.cancel();
+        reported
     }
 
-    async fn report_until_known(&self, resolution: Resolution) {
-        for attempt in 1_u32.. {
+    async fn report_until_known(&self, resolution: Resolution) -> Result<(), NotReported> {
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
             let error = match self.report_once(resolution, self.time_for_a_try()).await {
-                Ok(()) => return tracing::info!(run = %self.key, %resolution, "reported"),
+                Ok(()) => {
+                    tracing::info!(run = %self.key, %resolution, "reported");
+                    return Ok(());
+                }
                 Err(error) => error,
             };
             if error.is_conflict() || error.is_not_found() {
-                return tracing::info!(run = %self.key, %resolution, %error, "the run was resolved already");
+                tracing::info!(run = %self.key, %resolution, %error, "the run was resolved already");
+                return Ok(());
             }
             if error.is_final() {
-                return tracing::error!(run = %self.key, %resolution, error = &error as &dyn std::error::Error, "the queue refuses the report");
+                tracing::error!(run = %self.key, %resolution, error = &error as &dyn std::error::Error, "the queue refuses the report");
+                return Err(NotReported::Refused);
             }
             let state = *self.state.borrow();
             let until = match state {
                 // Why was said when it was heard: the queue has resolved the run, perhaps by a report whose answer was lost.
                 State::Lost(_) => {
-                    return tracing::warn!(run = %self.key, %resolution, %error, "the report has no answer, and the run is over");
+                    tracing::warn!(run = %self.key, %resolution, %error, "the report has no answer, and the run is over");
+                    return Ok(());
                 }
                 State::Held(_) if self.keeper.is_finished() => {
-                    return tracing::error!(run = %self.key, %resolution, %error, "could not report before the claim ended");
+                    tracing::error!(run = %self.key, %resolution, %error, "could not report before the claim ended");
+                    return Err(NotReported::TooLate);
                 }
                 State::Held(until) => until,
             };
@@ -244,7 +273,7 @@ struct Keeper {
     credentials: CredentialsHandle,
     state: Arc<watch::Sender<State>>,
     until: Instant,
-    renew_within: watch::Receiver<Duration>,
+    renewal: Renewal,
 }
 
 impl Keeper {
@@ -255,13 +284,17 @@ impl Keeper {
             tokio::select! {
                 () = sleep_until(next) => {}
                 // The sender is gone where the worker ends: what was agreed stands.
-                Ok(()) = self.renew_within.changed() => {
+                Ok(()) = self.renewal.within.changed() => {
                     next = next.min(self.next());
                     continue;
                 }
             }
             let queue = self.queue.tried_once(time_for_a_try(self.left()));
-            match queue.reclaim_task(&self.key.task_id, self.key.run_id).await {
+            let answer = queue.reclaim_task(&self.key.task_id, self.key.run_id).await;
+            if answer.is_err() {
+                self.renewal.failures.add_one();
+            }
+            match answer {
                 Ok(answer) => {
                     self.credentials.set(answer.credentials);
                     self.until = Instant::now() + remaining(&self.queue, answer.taken_until);
@@ -288,7 +321,7 @@ impl Keeper {
 
     /// When the claim is to be renewed next, from now.
     fn next(&self) -> Instant {
-        Instant::now() + renewal_pause(self.left(), *self.renew_within.borrow())
+        Instant::now() + renewal_pause(self.left(), *self.renewal.within.borrow())
     }
 
     fn left(&self) -> Duration {
@@ -364,107 +397,4 @@ fn report_pause(failed: u32, left: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::run::tests::{claim, refusing_queue};
-
-    async fn lease() -> (Lease, JoinHandle<()>) {
-        let key = RunKey {
-            task_id: slugid::nice(),
-            run_id: 0,
-        };
-        let (deployment, server) = refusing_queue().await;
-        let lease = Lease::begin(&claim(&key), &deployment.queue(), watch::channel(Duration::MAX).1);
-        (lease, server)
-    }
-
-    #[tokio::test]
-    async fn a_run_is_not_reclaimed_after_its_report() {
-        let (lease, server) = lease().await;
-        assert!(!lease.ended.is_cancelled());
-        lease.report(Resolution::Completed).await;
-        assert!(lease.ended.is_cancelled());
-        lease.end().await;
-        server.abort();
-    }
-
-    #[tokio::test]
-    async fn a_run_whose_owner_broke_is_not_reclaimed_for_ever() {
-        let (lease, server) = lease().await;
-        let ended = lease.ended.clone();
-        drop(lease);
-        assert!(ended.is_cancelled());
-        server.abort();
-    }
-
-    #[tokio::test]
-    async fn only_a_run_that_was_resolved_is_lost() {
-        let (lease, server) = lease().await;
-        let signal = lease.signal();
-        let mut status = claim(lease.key()).status;
-        for (state, is_held) in [("running", true), ("newState", true), ("exception", false)] {
-            let run = serde_json::json!({
-                "runId": 0, "state": state, "reasonCreated": "scheduled", "reasonResolved": "canceled",
-                "scheduled": wire::timestamp::format(&Utc::now()),
-            });
-            status.runs = vec![serde_json::from_value(run).unwrap()];
-            signal.seen(&status);
-            assert_eq!(signal.is_held(), is_held, "{state}");
-        }
-        assert_eq!(lease.lost().await, AbortReason::Canceled);
-        lease.end().await;
-        server.abort();
-    }
-
-    #[test]
-    fn a_queue_that_grants_no_time_is_not_asked_without_a_pause() {
-        assert_eq!(renewal_pause(Duration::ZERO, Duration::MAX), SHORTEST_PAUSE);
-        assert_eq!(
-            renewal_pause(Duration::from_secs(60), Duration::MAX),
-            Duration::from_secs(20)
-        );
-        assert_eq!(
-            renewal_pause(Duration::from_secs(60), Duration::from_secs(5)),
-            Duration::from_secs(5)
-        );
-    }
-
-    #[test]
-    fn a_run_that_is_lost_stays_lost() {
-        let (sender, state) = watch::channel(State::Held(Instant::now()));
-        assert!(change(&sender, State::Lost(AbortReason::Canceled)));
-        assert!(!change(&sender, State::Held(Instant::now())));
-        assert!(!change(&sender, State::Lost(AbortReason::ClaimLost)));
-        assert!(matches!(*state.borrow(), State::Lost(AbortReason::Canceled)));
-    }
-
-    #[test]
-    fn an_outage_of_13_of_a_claim_s_20_minutes_leaves_time_for_a_try() {
-        let seconds = Duration::from_secs;
-        // The worst that can be: it begins with the first attempt to reclaim, and every attempt hangs until its time is over.
-        let (mut left, at_the_end) = (seconds(1200 - 400), seconds(1200 - 400 - 13 * 60));
-        for _ in 0..10_000 {
-            while left > at_the_end {
-                left = left.saturating_sub(time_for_a_try(left).min(seconds(30)) + retry_pause(left));
-            }
-            assert!(left > seconds(5), "{left:?}");
-        }
-    }
-
-    #[test]
-    fn retries_come_oftener_the_less_is_left() {
-        let long = retry_pause(Duration::from_secs(800));
-        let short = retry_pause(Duration::from_secs(8));
-        assert!(long <= RETRY_PAUSE.1.mul_f64(1.25) && long > short);
-        assert!(retry_pause(Duration::ZERO) >= RETRY_PAUSE.0.mul_f64(0.75));
-    }
-
-    #[test]
-    fn a_report_is_tried_again_soon_whatever_is_left_of_the_claim() {
-        let left = Duration::from_secs(1200);
-        assert!(report_pause(1, left) < Duration::from_secs(1));
-        assert!(report_pause(2, left) < Duration::from_secs(2));
-        assert!(report_pause(40, left) >= RETRY_PAUSE.1.mul_f64(0.75));
-        assert!(report_pause(40, Duration::from_secs(8)) <= Duration::from_millis(1250));
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     held::{Held, left_behind},
     journal::{AfterResolution, Journal, Trouble},
-    lease::Lease,
+    lease::{Lease, NotReported},
     resolution::{AbortReason, Exception, Resolution},
     stage::{self, Effect, Event, Made, Stage, Verdict},
 };
@@ -50,7 +50,7 @@ pub(crate) struct RunParts {
     pub(crate) payload: RunPayload,
     /// What the task's author is to be told at the beginning.
     pub(crate) warning: Option<String>,
-    /// The first lines of its log name these.
+    /// The first lines of its log name it.
     pub(crate) worker: Arc<plugin_host::ports::WorkerInfo>,
     /// Hears of each stage.
     pub(crate) observer: Arc<dyn RunObserver>,
@@ -84,6 +84,14 @@ impl Unfit {
         }
     }
 
+    /// Something without which this worker is not to run the task. It is given back: the queue makes another run of it.
+    pub(crate) fn not_here(problems: Vec<String>) -> Self {
+        Self {
+            exception: Exception::Aborted(AbortReason::WorkerShutdown),
+            problems,
+        }
+    }
+
     /// Something that the run needs can't be had.
     pub(crate) fn unavailable(problem: String) -> Self {
         Self {
@@ -96,6 +104,8 @@ impl Unfit {
 /// What is left of a run for the worker to know.
 #[derive(Debug)]
 pub(crate) struct RunOutcome {
+    /// How it ended.
+    pub(crate) resolution: Resolution,
     /// What concerns the worker.
     pub(crate) troubles: Vec<Trouble>,
     /// Whether the run's capacity can be given to another.
@@ -190,11 +200,7 @@ impl Run {
 
     /// From the first stage to the last.
     async fn live(&mut self) -> Resolution {
-        self.journal.begin(
-            &self.worker.worker_group,
-            &self.worker.worker_id,
-            &self.worker.task_queue_id,
-        );
+        self.journal.begin(&self.worker, &self.plugins.identities());
         if let Some(warning) = &self.warning {
             self.journal.warn(warning);
         }
@@ -297,7 +303,10 @@ impl Run {
                     None => Ok(Verdict::Failure),
                 })
             }
-            Done::Reported => Event::Reported,
+            Done::Reported(reported) => {
+                self.heard_of_report(reported);
+                Event::Reported
+            }
             Done::Disposed(result) => {
                 if let Err(left) = result {
                     self.stays(&left);
@@ -326,6 +335,13 @@ impl Run {
                     }
                 }
             }
+        }
+    }
+
+    /// A report that the queue does not take is the worker's own trouble, and changes nothing for the run.
+    fn heard_of_report(&mut self, reported: Result<(), NotReported>) {
+        if let Err(error) = reported {
+            self.journal.trouble(error.to_string());
         }
     }
 
@@ -369,8 +385,7 @@ impl Run {
                 self.abort_hooks.cancel();
                 let lease = self.lease.clone();
                 self.spawn(Operation::Report, async move {
-                    lease.report(resolution).await;
-                    Done::Reported
+                    Done::Reported(lease.report(resolution).await)
                 });
             }
             Effect::Dispose => {
@@ -425,7 +440,8 @@ impl Run {
         }
         let resolution = Resolution::Exception(Exception::InternalError);
         if !self.reported {
-            self.lease.report(resolution).await;
+            let reported = self.lease.report(resolution).await;
+            self.heard_of_report(reported);
         }
         let released = std::mem::take(&mut self.held).release().await;
         self.absorb(Done::Disposed(released));
@@ -457,6 +473,7 @@ impl Run {
         log.close();
         observer.resolved(&key, &resolution.to_string());
         RunOutcome {
+            resolution,
             troubles: journal.close(resolution),
             capacity,
         }

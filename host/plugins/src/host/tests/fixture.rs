@@ -1,6 +1,7 @@
 //! Plugins of a few lines, a directory for them, and a host.
 
 use std::{
+    ffi::OsString,
     fs,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -11,13 +12,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    compile,
+    compile::{self, CompilerCommand},
     config::{HostConfig, PluginConfig},
+    faults::FaultPolicy,
     host::*,
+    inspection::InspectOptions,
     limits::Limits,
     loader::Progress,
-    ports::{Lifecycle, WorkerInfo},
+    ports::{AnySchemas, Lifecycle, PayloadSchemas, WorkerInfo},
     report::PluginReport,
+    trust::TrustConfig,
+    updater::Pace,
 };
 
 /// A plugin that says of itself what it is told to, and whose hooks are never called.
@@ -28,6 +33,8 @@ pub(super) struct Guest {
     /// Of the payload; an error where it is none.
     pub(super) payload_schema: Option<String>,
     pub(super) imports: &'static [&'static str],
+    /// Of the contract.
+    pub(super) contract: &'static str,
     /// What `describe` does before it answers.
     pub(super) describe: &'static str,
 }
@@ -40,6 +47,7 @@ impl Default for Guest {
             config_schema: "{}".to_owned(),
             payload_schema: Some(json!({"properties": {"a": {"type": "string"}}}).to_string()),
             imports: &[],
+            contract: "0.1.0",
             describe: "",
         }
     }
@@ -67,7 +75,8 @@ impl Guest {
         let text = include_str!("guest.wat")
             .replace("(; imports ;)", &imports)
             .replace("(; data ;)", &self.data())
-            .replace("(; describe ;)", self.describe);
+            .replace("(; describe ;)", self.describe)
+            .replace("@0.1.0\"", &format!("@{}\"", self.contract));
         wat::parse_str(text).unwrap()
     }
 
@@ -107,6 +116,9 @@ pub(super) struct Place {
     folder: TempDir,
     pub(super) config: HostConfig,
     pub(super) compiled: Arc<Compiled>,
+    pub(super) compiler: CompilerCommand,
+    pub(super) schemas: Arc<dyn PayloadSchemas>,
+    pub(super) pace: Pace,
 }
 
 /// Which files were compiled.
@@ -146,18 +158,49 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("plugins");
         fs::create_dir(&directory).unwrap();
+        let faults = FaultPolicy {
+            file: folder.path().join("plugin-faults.json"),
+            limit: 3,
+            window: Duration::from_hours(1),
+        };
         let config = HostConfig {
             directory,
+            faults,
             cache_directory: folder.path().join("cache"),
             abort_grace: Duration::from_secs(2),
             default_limits: Limits::default(),
+            trust: TrustConfig::default(),
             plugins: [].into(),
         };
         Self {
             folder,
             config,
             compiled: Arc::default(),
+            compiler: compile::tests::command(),
+            schemas: Arc::new(AnySchemas),
+            pace: Pace {
+                // Machines that test are overloaded.
+                patience: Duration::from_secs(120),
+                ..Pace::default()
+            },
         }
+    }
+
+    /// From now on every compilation waits until the file that is answered is there.
+    pub(super) fn hold_compilations(&mut self) -> PathBuf {
+        let gate = self.folder.path().join("gate");
+        let script = format!(
+            "while ! test -e {}; do sleep 0.02; done; exec \"$@\"",
+            gate.display()
+        );
+        let mut args: Vec<OsString> = vec!["-c".into(), script.into(), "sh".into()];
+        args.push(self.compiler.program.clone().into());
+        args.append(&mut self.compiler.args);
+        self.compiler = CompilerCommand {
+            program: "/bin/sh".into(),
+            args,
+        };
+        gate
     }
 
     /// Adds what the config says of a plugin.
@@ -185,8 +228,9 @@ impl Place {
     pub(super) fn inspecting(&self) -> InspectOptions {
         InspectOptions {
             config: self.config.clone(),
-            compiler: compile::tests::command(),
+            compiler: self.compiler.clone(),
             progress: self.compiled.clone(),
+            schemas: self.schemas.clone(),
         }
     }
 
@@ -195,6 +239,7 @@ impl Place {
             config,
             compiler,
             progress,
+            schemas,
         } = self.inspecting();
         let worker = WorkerInfo {
             root_url: "http://localhost".to_owned(),
@@ -205,15 +250,16 @@ impl Place {
             metadata: Vec::new(),
         };
         let host_runtime = tokio::runtime::Handle::current();
-        PluginHost::open(HostOptions {
+        let options = HostOptions {
             config,
             worker,
             lifecycle: Arc::new(Immortal),
             host_runtime,
             compiler,
             progress,
-        })
-        .await
+            schemas,
+        };
+        PluginHost::open_at(options, self.pace).await
     }
 }
 

@@ -23,13 +23,17 @@ use wasmtime::{Engine, component::Component};
 
 use super::guest::Guest;
 use crate::{
-    capabilities,
+    capabilities::Capability,
     engine::{Ticker, running_engine},
+    faults::{FaultPolicy, Faults, Ledger},
+    grants::Grants,
+    inspect,
     limits::Limits,
     ports::*,
     prepared::Prepared,
     run::{RunPlugins, RunSettings},
     set::Loaded,
+    statistics::Accounts,
 };
 
 /// Lines and whether each was an error.
@@ -316,21 +320,29 @@ pub(super) struct Bench {
     engine: Engine,
     ticker: Arc<Ticker>,
     plugins: Vec<Arc<Loaded>>,
+    pub(super) grants: Grants,
     pub(super) limits: Limits,
     pub(super) storage: Storage,
     pub(super) abort: CancellationToken,
     pub(super) log: Arc<Log>,
     pub(super) worker: Arc<Worker>,
+    pub(super) accounts: Accounts,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
         let engine = running_engine(&Limits::default()).unwrap();
         let ticker = Arc::new(Ticker::start(&engine).unwrap());
+        let policy = FaultPolicy {
+            file: "/nowhere".into(),
+            limit: 3,
+            window: Duration::from_hours(1),
+        };
         Self {
             engine,
             ticker,
             plugins: Vec::new(),
+            grants: Capability::ALL.into_iter().collect(),
             // Enough for what is well-behaved on a slow machine.
             limits: Limits {
                 cpu_ms: 500,
@@ -340,34 +352,37 @@ impl Bench {
             abort: CancellationToken::new(),
             log: Arc::default(),
             worker: Arc::default(),
+            accounts: Accounts::new(Faults::new(policy, Ledger::default())),
         }
     }
 
-    pub(super) fn prepare(&self, guest: Guest) -> Prepared {
-        let component = Component::from_binary(&self.engine, &guest.wasm()).unwrap();
-        let imports: Vec<String> = capabilities::ALL
-            .iter()
-            .map(|capability| capability.name.to_owned())
-            .collect();
+    pub(super) fn prepare(&self, wasm: &[u8]) -> Prepared {
+        let component = Component::from_binary(&self.engine, wasm).unwrap();
         Prepared::new(
             &self.engine,
             &component,
-            &imports,
+            &inspect::surface(wasm).unwrap(),
             self.limits.clone(),
             self.ticker.clone(),
         )
         .unwrap()
+        .with_grants(self.grants.clone())
     }
 
-    /// Adds a plugin, with the limits that the bench has now.
+    /// Adds a plugin, with the grants and limits that the bench has now.
     pub(super) fn with(self, name: &str, guest: Guest) -> Self {
         self.add(name, guest, |_| {})
     }
 
-    pub(super) fn add(mut self, name: &str, guest: Guest, change: impl FnOnce(&mut Loaded)) -> Self {
+    pub(super) fn add(self, name: &str, guest: Guest, change: impl FnOnce(&mut Loaded)) -> Self {
+        self.add_wasm(name, &guest.wasm(), change)
+    }
+
+    pub(super) fn add_wasm(mut self, name: &str, wasm: &[u8], change: impl FnOnce(&mut Loaded)) -> Self {
         let mut loaded = Loaded {
             name: Arc::from(name),
-            prepared: self.prepare(guest),
+            version: Arc::from("1.0.0"),
+            prepared: self.prepare(wasm),
             config: json!({}),
             required: true,
             may_stop_the_worker: false,
@@ -416,6 +431,7 @@ impl Bench {
             guests: Handle::current(),
             host: Handle::current(),
             abort_grace: Duration::from_millis(100),
+            accounts: self.accounts.clone(),
         };
         (RunPlugins::new(&self.plugins, ports, settings), artifacts)
     }

@@ -1,15 +1,24 @@
 //! Reports of plugins as text. What a plugin says of itself is shown without control characters: it is somebody else's.
 
-use plugin_host::{PluginReport, Verdict};
+use plugin_host::{Capability, PluginReport, Problem, SignatureReport, Verdict};
+
+use super::state::{Listed, State};
+
+/// The word for a signature that does not hold.
+const BAD_SIGNATURE: &str = "bad-signature";
+
+/// So much of a hash tells a plugin from others, as it does in tasks' logs.
+const SHORT_HASH: usize = 12;
 
 /// A line for each plugin.
-pub(super) fn list(reports: &[PluginReport]) -> String {
-    if reports.is_empty() {
+pub(super) fn list(plugins: &[Listed]) -> String {
+    if plugins.is_empty() {
         return "no plugins".to_owned();
     }
-    let rows: Vec<[String; 4]> = reports
+    let rows: Vec<[String; 4]> = plugins
         .iter()
-        .map(|report| {
+        .map(|plugin| {
+            let report = &plugin.report;
             let name = report
                 .name
                 .clone()
@@ -18,10 +27,14 @@ pub(super) fn list(reports: &[PluginReport]) -> String {
                 [] => "needs no grants".to_owned(),
                 needs => format!("needs {}", needs.join(", ")),
             };
-            let verdict = match &report.verdict {
-                Verdict::Loaded => needs,
-                Verdict::Refused { message, .. } => format!("refused: {message}"),
-            };
+            let mut parts = vec![state(plugin)];
+            if report.is_loaded() {
+                parts.push(needs);
+                parts.extend(granted_beyond(report));
+            }
+            parts.extend(origin(report));
+            parts.extend(course(plugin));
+            let verdict = parts.join("; ");
             let version = report.version.clone().unwrap_or_default();
             [
                 plain(&name),
@@ -48,6 +61,61 @@ pub(super) fn list(reports: &[PluginReport]) -> String {
         }
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What it is granted, where that is not what it needs.
+fn granted_beyond(report: &PluginReport) -> Option<String> {
+    let grants = report.granted.as_ref()?;
+    let granted = Capability::ALL
+        .into_iter()
+        .filter(|capability| grants.contains(*capability));
+    let words: Vec<&str> = granted.map(Capability::name).collect();
+    let is_more = |word: &&str| !report.capabilities.iter().any(|needed| needed == word);
+    words
+        .iter()
+        .any(is_more)
+        .then(|| format!("granted {}", words.join(", ")))
+}
+
+/// Which file it is, and who signed it.
+fn origin(report: &PluginReport) -> Vec<String> {
+    let hash = report.sha256.as_deref().and_then(|hash| hash.get(..SHORT_HASH));
+    let hash = hash.map(|hash| format!("sha256 {hash}"));
+    let signature = report
+        .signature
+        .as_ref()
+        .map(|_| format!("signed {}", signature(report)));
+    hash.into_iter().chain(signature).collect()
+}
+
+/// Whether new tasks use it, and why not.
+fn state(plugin: &Listed) -> String {
+    match (plugin.state, &plugin.report.verdict) {
+        (_, Verdict::Refused { message, .. }) => format!("refused: {message}"),
+        (State::Quarantined, Verdict::Loaded) => {
+            let last = plugin
+                .last_fault
+                .as_ref()
+                .map_or("", |fault| fault.message.as_str());
+            format!("quarantined: {last}")
+        }
+        (State::InService | State::Refused, Verdict::Loaded) => "in service".to_owned(),
+    }
+}
+
+/// What a worker says of it: how often it broke, what its hooks took.
+fn course(plugin: &Listed) -> Vec<String> {
+    let mut course = Vec::new();
+    match plugin.faults {
+        0 => {}
+        1 => course.push("1 fault".to_owned()),
+        faults => course.push(format!("{faults} faults")),
+    }
+    if let (Some(spent), Some(longest)) = (plugin.spent_ms, plugin.longest_ms) {
+        let calls = plugin.calls;
+        course.push(format!("{calls} calls in {spent} ms, the longest {longest} ms"));
+    }
+    course
 }
 
 /// Whether each would be loaded.
@@ -81,8 +149,13 @@ pub(super) fn whole(report: &PluginReport) -> String {
     line("summary", report.summary.as_deref().map(plain));
     line("size", report.size.map(|size| format!("{size} bytes")));
     line("sha256", report.sha256.clone());
+    line("signature", Some(signature(report)));
     line("exports", words(&report.exports));
-    line("needs", words(&report.capabilities));
+    line("needs", Some(needs(report)));
+    line(
+        "granted",
+        report.granted.as_ref().map(|grants| plain(&grants.to_string())),
+    );
     line("wasi", words(&report.wasi));
     line("loaded", Some(verdict(report, &" ".repeat(14))));
     for warning in &report.warnings {
@@ -107,25 +180,57 @@ pub(super) fn whole(report: &PluginReport) -> String {
     lines.join("\n")
 }
 
+/// What it can do, as far as it is granted: a line for each capability.
+fn needs(report: &PluginReport) -> String {
+    let one = |word: &String| match Capability::named(word) {
+        Some(capability) => format!("{word}: it may {}", capability.allows()),
+        None => word.clone(),
+    };
+    match report.capabilities.as_slice() {
+        [] => "nothing".to_owned(),
+        words => indented(&words.iter().map(one).collect::<Vec<_>>().join("\n"), 14),
+    }
+}
+
+/// Whether it would be loaded, and everything that keeps it from that.
 fn verdict(report: &PluginReport, indent: &str) -> String {
-    match &report.verdict {
-        Verdict::Loaded => "yes".to_owned(),
-        Verdict::Refused {
-            message,
-            advice: None,
-            ..
-        } => format!("no: {}", plain(message)),
-        Verdict::Refused {
-            message,
-            advice: Some(advice),
-            ..
-        } => {
-            format!(
-                "no: {}\n{indent}{}",
-                plain(message),
-                plain_lines(advice).replace('\n', &format!("\n{indent}"))
-            )
+    let line = |text: &str| {
+        format!(
+            "\n{indent}{}",
+            plain_lines(text).replace('\n', &format!("\n{indent}"))
+        )
+    };
+    let advice = |problem: &Problem| problem.advice.as_deref().map(line).unwrap_or_default();
+    match report.problems.as_slice() {
+        [] => "yes".to_owned(),
+        [one] => format!("no: {}{}", plain(&one.message), advice(one)),
+        several => {
+            let one = |problem: &Problem| format!("{}{}", line(&problem.message), advice(problem));
+            let all: String = several.iter().map(one).collect();
+            format!("no, for {} reasons:{all}", several.len())
         }
+    }
+}
+
+/// Who signed a file.
+fn signature(report: &PluginReport) -> String {
+    let is_bad = report
+        .problems
+        .iter()
+        .any(|problem| problem.reason == BAD_SIGNATURE);
+    match &report.signature {
+        None if is_bad => "bad".to_owned(),
+        None => "none".to_owned(),
+        Some(SignatureReport { key: None, .. }) => {
+            "by a key that pluginTrust.keys does not have, not verified".to_owned()
+        }
+        Some(SignatureReport {
+            key: Some(key),
+            comment,
+        }) => match comment.as_deref().map(plain) {
+            Some(comment) if !comment.is_empty() => format!("by {key} ({comment})"),
+            Some(_) | None => format!("by {key}"),
+        },
     }
 }
 

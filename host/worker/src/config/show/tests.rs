@@ -80,9 +80,26 @@ fn every_value_is_shown_with_its_origin() {
         ("/plugins/env/grants/0", json!("environment"), "worker.yml:14:18"),
         ("/plugins/env/required", json!(true), "default"),
         ("/artifacts/storageType", json!("s3"), "default"),
+        ("/plugins/abortGrace", json!("2s"), "default"),
+        ("/plugins/faultLimit", json!(3), "default"),
+        ("/plugins/faultWindow", json!("3600s"), "default"),
+        ("/metrics/listen", Value::Null, "default"),
     ] {
         assert_eq!(shown.config.pointer(pointer), Some(&value), "{pointer}");
         assert_eq!(origin(&shown, pointer), label, "{pointer}");
+    }
+}
+
+#[test]
+fn every_limit_of_a_plugin_is_shown_with_its_default_whether_it_is_named_or_not() {
+    let shown = draft().show();
+    let limits = serde_json::to_value(plugin_host::Limits::default()).unwrap();
+    for (key, value) in limits.as_object().unwrap() {
+        for of in ["/plugins/defaultLimits", "/plugins/env/limits"] {
+            let pointer = format!("{of}/{key}");
+            assert_eq!(shown.config.pointer(&pointer), Some(value), "{pointer}");
+            assert_eq!(origin(&shown, &pointer), "default", "{pointer}");
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use engine_api::{
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use plugin_host::{HookAnswer, Phase, PluginFailure, RunPlugins, SandboxPhase};
+use tracing::Instrument as _;
 
 use super::{Run, Running};
-use crate::task::{held::Held, stage::Hook};
+use crate::task::{held::Held, lease::NotReported, stage::Hook};
 
 /// The end of an operation, with what it produced.
 pub(super) enum Done {
@@ -18,7 +19,7 @@ pub(super) enum Done {
     Started(Result<Arc<dyn Sandbox>, EngineError>),
     Ended(Result<SandboxEnd, EngineError>),
     Hook(HookAnswer),
-    Reported,
+    Reported(Result<(), NotReported>),
     Disposed(Result<(), DisposeError>),
     Panicked(Operation, String),
 }
@@ -145,12 +146,13 @@ impl Run {
         operation: Operation,
         future: impl Future<Output = Done> + Send + 'static,
     ) {
-        self.operations.spawn(async move {
+        let caught = async move {
             match AssertUnwindSafe(future).catch_unwind().await {
                 Ok(done) => done,
                 Err(panic) => Done::Panicked(operation, panic_message(&*panic)),
             }
-        });
+        };
+        self.operations.spawn(caught.in_current_span());
     }
 }
 

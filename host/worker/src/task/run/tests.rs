@@ -18,8 +18,8 @@ use engine_api::{
     SandboxBuilder, SandboxEnd, SetVariableError,
 };
 use plugin_host::{
-    CompilerCommand, HostConfig, HostOptions, Limits, NoProgress, PluginHost,
-    ports::{RunPorts, WorkerInfo},
+    CompilerCommand, FaultPolicy, HostConfig, HostOptions, Limits, NoProgress, PluginHost, TrustConfig,
+    ports::{AnySchemas, RunPorts, WorkerInfo},
 };
 use queue::{ClientOptions, CredentialsHandle, Deployment, wire};
 use serde_json::{Value, json};
@@ -30,11 +30,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Capacity, RunOutcome, RunParts, RunPayload, Trouble, run};
 use crate::{
     config::StorageType,
+    counts::Count,
     launch::task_info,
     observe::{NoObserver, RunObserver},
     ports::{ArtifactStorage, QueueArtifacts, RunLog, UploadSlots},
     stop::{Reason, StopHandle},
-    task::lease::{Lease, LeaseSignal},
+    task::lease::{Lease, LeaseSignal, Renewal},
 };
 
 /// When `start` answers.
@@ -191,7 +192,13 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
             directory: plugins,
             cache_directory: folder.join("cache"),
             abort_grace: Duration::from_secs(2),
+            faults: FaultPolicy {
+                file: folder.join("plugin-faults.json"),
+                limit: 3,
+                window: Duration::from_hours(1),
+            },
             default_limits: Limits::default(),
+            trust: TrustConfig::default(),
             plugins: BTreeMap::new(),
         },
         worker: worker.clone(),
@@ -202,6 +209,7 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
             args: Vec::new(),
         },
         progress: Arc::new(NoProgress),
+        schemas: Arc::new(AnySchemas),
     }
 }
 
@@ -258,7 +266,10 @@ async fn live(starts: Starts, observer: Arc<dyn RunObserver>) -> Left {
     let lease = Arc::new(Lease::begin(
         &claim,
         &deployment.queue(),
-        tokio::sync::watch::channel(Duration::MAX).1,
+        Renewal {
+            within: tokio::sync::watch::channel(Duration::MAX).1,
+            failures: Count::default(),
+        },
     ));
     let storage = TemporaryStorage::open(&folder.path().join("temporary")).unwrap();
     let log = Arc::new(TaskLog::new(storage.run_file(&key, "log").unwrap(), 1 << 20));

@@ -1,0 +1,2 @@
+# Removes the plugin that keeps others in check: DIRECTORY NAME
+rm "$1/$2.wasm"

@@ -1,0 +1,10 @@
+;; Imports more than it was granted: it would kill the task and stop the worker.
+(import "taskcluster:plugin/kill@0.1.0" "kill" (func $kill (param i32 i32)))
+(import "taskcluster:plugin/lifecycle@0.1.0" "worker" (func $worker (result i32)))
+(import "taskcluster:plugin/lifecycle@0.1.0" "[method]lifecycle.stop-now" (func $stop (param i32 i32 i32)))
+(start $always)
+(func $always (global.set $mode (i32.const 1)))
+(func $started (param $sandbox i32) (result i32)
+  (call $kill (local.get $sandbox) (i32.const 2048))
+  (call $stop (call $worker) (i32.const 2048) (i32.const 0))
+  (call $ok))

@@ -1,0 +1,3 @@
+;; Computes without end when an instance is made of it.
+(start $forever)
+(func $forever (loop $again (br $again)))

@@ -1,0 +1,15 @@
+;; Answers a list of 16 000 texts, all of which are the same 64 KiB: a gigabyte in a guest of 320 KiB.
+(func $describe (result i32)
+  (local $section i32)
+  (drop (memory.grow (i32.const 4)))
+  (local.set $section (i32.const 262144))
+  (loop $more
+    (i32.store offset=0 (local.get $section) (i32.const 65536))
+    (i32.store offset=4 (local.get $section) (i32.const 65536))
+    (i32.store offset=8 (local.get $section) (i32.const 65536))
+    (i32.store offset=12 (local.get $section) (i32.const 0))
+    (local.set $section (i32.add (local.get $section) (i32.const 16)))
+    (br_if $more (i32.lt_u (local.get $section) (i32.const 518144))))
+  (i32.store (i32.const 152) (i32.const 262144))
+  (i32.store (i32.const 156) (i32.const 16_000))
+  (i32.const 128))
