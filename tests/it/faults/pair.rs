@@ -275,9 +275,12 @@ impl Left {
     fn of(scene: &Scene, worker: &WorkerProcess, task_id: &str) -> Self {
         let mut processes = scene.home().processes();
         processes.retain(|(_, line)| line.contains(task_id));
+        let mut files = files_below(worker.directory());
+        // What the worker knows of its plugins is written at a pace of its own, and under another name first.
+        files.retain(|path| !path.starts_with("plugin-faults."));
         Self {
             processes,
-            files: files_below(worker.directory()),
+            files,
             temporary: files_below(&scene.home().temporary()),
         }
     }
