@@ -17,6 +17,7 @@
 //! [`CancellationToken`](tokio_util::sync::CancellationToken) instead and is awaited to its end: when the token fires, the
 //! call stops what it does at once, releases all that it holds, and answers that it was cancelled.
 
+mod chain;
 mod content;
 mod engine;
 mod error;
@@ -27,6 +28,7 @@ mod sandbox;
 
 pub mod conformance;
 
+pub use chain::chain;
 pub use content::{BytesContent, Content, ContentReader};
 pub use engine::{Engine, RunContext};
 pub use error::{DisposeError, EngineError, EngineErrorKind, KillError, SetVariableError};

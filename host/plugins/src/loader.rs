@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine_api::chain;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use wasmtime::{Engine, component::Component};
@@ -375,16 +376,4 @@ fn call_failed(function: &'static str, error: DescribeError) -> Refusal {
                 .collect(),
         },
     }
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

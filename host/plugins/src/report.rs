@@ -1,9 +1,10 @@
 //! What is known of one file in the plugin directory, for people and for `--json`.
 
+use engine_api::chain;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{grants::Grants, loader::chain, refusal::Refusal, refusals::Refusals, state::printable};
+use crate::{grants::Grants, refusal::Refusal, refusals::Refusals, state::printable};
 
 /// One file, and whether it is loaded. What could not be learned before it was refused is empty.
 #[derive(Clone, Debug, Serialize)]

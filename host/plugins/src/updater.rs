@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use engine_api::chain;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot, watch},
@@ -24,7 +25,7 @@ use crate::{
     announce::announce,
     assemble::Rules,
     directory::Stamps,
-    loader::{Purpose, chain},
+    loader::Purpose,
     machine::Machine,
     ports::PayloadSchemas,
     quarantine::assemble_without,

@@ -122,12 +122,5 @@ pub fn worker_runner_log(line: &str) -> Vec<u8> {
 
 /// An error as commands print it.
 fn text(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    engine_api::chain(&error)
 }

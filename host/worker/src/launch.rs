@@ -52,8 +52,6 @@ struct Current {
     plugins: Arc<PluginSet>,
     /// What the engine and these plugins read of a payload.
     schema: Arc<PayloadSchema>,
-    /// Plugins that did not go together, so that it is said once.
-    rejected: Option<Arc<PluginSet>>,
 }
 
 /// What a launcher is made of.
@@ -93,11 +91,7 @@ impl Launcher {
     pub(crate) async fn new(parts: LauncherParts) -> Result<Self, MergeError> {
         let plugins = parts.plugins.current().await;
         let schema = Arc::new(merge(&*parts.engine, &plugins)?);
-        let current = Mutex::new(Current {
-            plugins,
-            schema,
-            rejected: None,
-        });
+        let current = Mutex::new(Current { plugins, schema });
         Ok(Self(Arc::new(Shared { parts, current })))
     }
 
@@ -149,11 +143,10 @@ impl Launcher {
 }
 
 impl Shared {
-    /// The newest plugins whose schemas go together with the engine's; the former ones where they don't.
+    /// The newest plugins, with what they and the engine read of a payload. The plugin host has seen that this goes together.
     fn take_up(&self, newest: Arc<PluginSet>) -> Current {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let is = |set: &Arc<PluginSet>| Arc::ptr_eq(&newest, set);
-        if is(&current.plugins) || current.rejected.as_ref().is_some_and(is) {
+        if Arc::ptr_eq(&newest, &current.plugins) {
             return current.clone();
         }
         match merge(&*self.parts.engine, &newest) {
@@ -161,16 +154,12 @@ impl Shared {
                 *current = Current {
                     plugins: newest,
                     schema: Arc::new(schema),
-                    rejected: None,
                 };
             }
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn Error,
-                    "the changed plugins do not go together, keeping the former ones"
-                );
-                current.rejected = Some(newest);
-            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn Error,
+                "the changed plugins do not go together, keeping the former ones"
+            ),
         }
         current.clone()
     }

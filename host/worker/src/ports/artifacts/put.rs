@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use engine_api::chain;
 use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
 use plugin_host::ports::ArtifactError;
@@ -197,15 +198,4 @@ async fn stalled(course: &Mutex<Course>, stall: Duration) {
 
 fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// An error with all that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
