@@ -3,6 +3,7 @@
 //! A signature is verified over the very bytes that were read, before anything else looks at them. Which keys a plugin must
 //! be signed by depends on its name, which is known only once it has been asked: by then it is known who signed it.
 
+use engine_api::is_active;
 use minisign_verify::{Error, Signature};
 
 use crate::{directory::ReadError, report::SignatureReport, trust::TrustConfig};
@@ -54,7 +55,7 @@ pub(crate) fn verify(
         if key.is_some() {
             // Nobody has vouched for the comment before.
             let comment = signature.trusted_comment();
-            let shown = |c: char| if c.is_control() { ' ' } else { c };
+            let shown = |c: char| if is_active(c) { ' ' } else { c };
             return Ok(SignatureReport {
                 key,
                 comment: Some(comment.chars().take(MAX_COMMENT).map(shown).collect()),

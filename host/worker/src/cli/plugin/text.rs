@@ -1,5 +1,6 @@
 //! Reports of plugins as text. What a plugin says of itself is shown without control characters: it is somebody else's.
 
+use engine_api::is_active;
 use plugin_host::{Capability, PluginReport, Problem, SignatureReport, Verdict};
 
 use super::state::{Listed, State};
@@ -238,11 +239,9 @@ fn indented(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
-/// One line of text that can't steer a terminal.
+/// One line of text that can't steer a terminal, nor reorder what is beside it.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect()
 }
 
 fn plain_lines(text: &str) -> String {
@@ -255,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_a_plugin_says_can_not_steer_the_terminal() {
-        assert_eq!(plain("a\u{1b}[2Jb\nc"), "a [2Jb c");
+        assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a [2Jb c d");
         assert_eq!(plain_lines("a\u{7}\nb"), "a \nb");
     }
 }
