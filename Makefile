@@ -8,7 +8,7 @@ PLUGINS := env exit-status artifacts livelog maxruntime
 MORE_PLUGINS := stoponerror idle-shutdown lifetime
 GUEST := $(CARGO) build --locked --target wasm32-wasip2 --profile plugin
 
-.PHONY: demo build plugins test-plugins example-plugins test clients check-deployment lint doc bench fuzz clean wasm-target
+.PHONY: demo build plugins test-plugins example-plugins test clients check-deployment lint doc bench soak fuzz clean wasm-target
 
 demo: build ## Builds everything, runs a real task that compiles a plugin, and inspects what it built.
 	sh examples/demo.sh
@@ -54,6 +54,9 @@ doc: ## The documentation, warnings as errors.
 
 bench: plugins test-plugins ## The numbers that the README quotes.
 	$(CARGO) bench --locked -p taskcluster-worker --bench bench
+
+soak: plugins test-plugins ## Ten thousand tasks under attack by mixtures of plugins: minutes. SOAK_SEED and SOAK_TASKS change what is drawn, and how many.
+	$(CARGO) test --locked $(OURS) --test it -- attacks::soak --ignored --nocapture
 
 MINUTES ?= 10
 # Cargo compiles with the wrapper what is ours, and nothing else: the engine of the plugins stays as the tests have it.

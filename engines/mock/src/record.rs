@@ -1,7 +1,7 @@
 //! What the engine was told, and what it still holds.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -31,9 +31,19 @@ pub enum Call {
     Dispose,
 }
 
-/// The calls of all runs, behind all clones.
+/// Of how many runs that hold nothing any more the calls are kept: a worker of this engine may have any number of them.
+const KEPT: usize = 256;
+
+/// The calls of the last runs and of all that hold something, behind all clones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Record(Arc<Mutex<BTreeMap<RunKey, RunRecord>>>);
+pub(crate) struct Record(Arc<Mutex<Runs>>);
+
+#[derive(Debug, Default)]
+struct Runs {
+    by_key: BTreeMap<RunKey, RunRecord>,
+    /// Those that hold nothing any more, in the order in which they gave it back.
+    over: VecDeque<RunKey>,
+}
 
 #[derive(Debug, Default)]
 struct RunRecord {
@@ -53,6 +63,7 @@ impl Record {
 
     pub(crate) fn calls(&self, run: &RunKey) -> Vec<Call> {
         self.runs()
+            .by_key
             .get(run)
             .map(|run| run.calls.clone())
             .unwrap_or_default()
@@ -60,14 +71,34 @@ impl Record {
 
     pub(crate) fn held(&self) -> Vec<RunKey> {
         self.runs()
+            .by_key
             .iter()
             .filter(|(_, run)| run.held)
             .map(|(key, _)| key.clone())
             .collect()
     }
 
-    fn runs(&self) -> MutexGuard<'_, BTreeMap<RunKey, RunRecord>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runs {
+    fn of(&mut self, run: &RunKey) -> &mut RunRecord {
+        self.by_key.entry(run.clone()).or_default()
+    }
+
+    /// Forgets the oldest of too many runs that are over.
+    fn note_over(&mut self, run: &RunKey) {
+        self.over.push_back(run.clone());
+        while self.over.len() > KEPT {
+            let Some(oldest) = self.over.pop_front() else {
+                return;
+            };
+            if self.by_key.get(&oldest).is_some_and(|run| !run.held) {
+                self.by_key.remove(&oldest);
+            }
+        }
     }
 }
 
@@ -80,25 +111,18 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn call(&self, call: Call) {
-        self.record
-            .runs()
-            .entry(self.run.clone())
-            .or_default()
-            .calls
-            .push(call);
+        self.record.runs().of(&self.run).calls.push(call);
     }
 
     pub(crate) fn release(&self) {
-        self.set(false);
+        let mut runs = self.record.runs();
+        runs.of(&self.run).held = false;
+        runs.note_over(&self.run);
     }
 
     /// Hands what the run holds on to the next thing: it is held from now on, until that is released.
     pub(crate) fn again(&self) -> Self {
-        self.set(true);
+        self.record.runs().of(&self.run).held = true;
         self.clone()
-    }
-
-    fn set(&self, held: bool) {
-        self.record.runs().entry(self.run.clone()).or_default().held = held;
     }
 }

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::{
+    assault::Assault,
     files::{component, put},
     harness::SiegeOptions,
     hostile::Hostile,
     table::{Attack, attack},
 };
 use crate::{
-    kit::{Expected, check},
+    kit::Expected,
     named_by_tests::{
         ATTACK_37_CREDENTIALS, ATTACK_39_CONFUSED_DEPUTY, ATTACK_40_VARIABLES, ATTACK_54_ACCOMPLICE,
         FILE_35_WASI_FILES, FILE_36_WASI_NETWORK,
@@ -36,28 +37,32 @@ pub(super) const ATTACKS: &[Attack] = &[
         "the worker's credentials, or the task's",
         "a plugin is told the definition of its task and the worker's names: no environment, no arguments, no credentials, no other's config",
         "",
-        a_plugin_finds_no_credentials
+        a_plugin_finds_no_credentials,
+        search_for_credentials
     ),
     attack!(
         39,
         "handles that were not given, of another kind, or of a phase that is over",
         "a handle is a number in the plugin's own table, with its kind: another ends the plugin; no function takes a task's id",
         "",
-        a_handle_that_was_not_given_is_the_plugins_end
+        a_handle_that_was_not_given_is_the_plugins_end,
+        guessed_handles
     ),
     attack!(
         40,
         "variables that change which code the task runs",
         "such a name is denied unless the grant names it",
         "`grants: [{environment: {names: […]}}]`",
-        a_variable_that_changes_what_is_run_needs_naming
+        a_variable_that_changes_what_is_run_needs_naming,
+        variables_of_loaders
     ),
     attack!(
         54,
         "two plugins that pass something on, to each other or to the next task",
         "nothing is shared: each has its own memory and handles for each run; a variable is set by one",
         "",
-        two_plugins_share_nothing
+        two_plugins_share_nothing,
+        accomplices
     ),
 ];
 
@@ -88,21 +93,25 @@ async fn a_plugin_that_imports_the_network_is_refused() {
         .await;
 }
 
-#[tokio::test]
-async fn a_plugin_finds_no_credentials() {
+fn search_for_credentials() -> Assault {
     let hostile =
         Hostile::built(ATTACK_37_CREDENTIALS).granted(&["task-definition", "artifacts", "task-log"]);
-    let mut siege = SiegeOptions::by([hostile])
+    let payload = json!({"steps": [{"log": "x"}], "attack37": true});
+    let expected = Expected::completed().says("37: 0 variables, 0 arguments");
+    Assault::by([hostile], [("the search", payload, expected)])
+}
+
+#[tokio::test]
+async fn a_plugin_finds_no_credentials() {
+    let assault = search_for_credentials();
+    let mut siege = SiegeOptions::of(&assault)
         .variable("CLOUD_SECRET", "of-the-worker")
         .lay()
         .await;
-    let payload = json!({"steps": [{"log": "x"}], "attack37": true});
-    let expected = Expected::completed().says("37: 0 variables, 0 arguments");
-    let attacks = [("the search", payload, expected)];
-    siege.withstands(&attacks).await;
-    let (what, payload, expected) = &attacks[0];
-    let task_id = siege.scene().create_task(payload).await;
-    check(siege.scene(), &task_id, what, expected).await;
+    siege.withstands(&assault).await;
+    let strike = &assault.strikes[0];
+    let task_id = siege.scene().create_task(&strike.payload).await;
+    strike.check(siege.scene(), &task_id).await;
     let haul = siege.scene().fetch(&task_id, "public/haul").await.text;
     // It has looked, and found what is no secret.
     assert!(haul.contains(&task_id) && haul.contains("attack37"), "{haul}");
@@ -117,8 +126,7 @@ async fn a_plugin_finds_no_credentials() {
     }
 }
 
-#[tokio::test]
-async fn a_handle_that_was_not_given_is_the_plugins_end() {
+fn guessed_handles() -> Assault {
     let hostile = Hostile::wat(ATTACK_39_CONFUSED_DEPUTY);
     let broken = |why: &'static str| {
         Expected::exception("internal-error")
@@ -145,8 +153,14 @@ async fn a_handle_that_was_not_given_is_the_plugins_end() {
             Expected::exception("internal-error"),
         ),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_handle_that_was_not_given_is_the_plugins_end() {
+    let assault = guessed_handles();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
     // The task's log is closed by then.
     siege
         .worker()
@@ -154,8 +168,7 @@ async fn a_handle_that_was_not_given_is_the_plugins_end() {
         .await;
 }
 
-#[tokio::test]
-async fn a_variable_that_changes_what_is_run_needs_naming() {
+fn variables_of_loaders() -> Assault {
     let hostile = Hostile::wat(ATTACK_40_VARIABLES).granted(&["environment"]);
     let mut payload = hostile.payload(1);
     payload["steps"] = json!([{"log": "runs"}]);
@@ -182,12 +195,15 @@ async fn a_variable_that_changes_what_is_run_needs_naming() {
         expected = expected.says(denied);
     }
     let attacks = [("the variables", payload, expected)];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
 }
 
 #[tokio::test]
-async fn two_plugins_share_nothing() {
+async fn a_variable_that_changes_what_is_run_needs_naming() {
+    variables_of_loaders().is_withstood().await;
+}
+
+fn accomplices() -> Assault {
     let one = Hostile::twin(ATTACK_54_ACCOMPLICE, "one").granted(&["environment"]);
     let other = Hostile::twin(ATTACK_54_ACCOMPLICE, "other").granted(&["environment"]);
     let mut payload = one.payload(1);
@@ -199,6 +215,10 @@ async fn two_plugins_share_nothing() {
         .says("SHARED")
         .says_nothing_of("54: remembered");
     let attacks = [("the two", payload, expected)];
-    let mut siege = SiegeOptions::by([one, other]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([one, other], attacks)
+}
+
+#[tokio::test]
+async fn two_plugins_share_nothing() {
+    accomplices().is_withstood().await;
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    assault::Assault,
     harness::SiegeOptions,
     hostile::Hostile,
     table::{Attack, attack},
@@ -20,14 +21,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a trap, after which the instance is in a state that nobody foresaw",
         "its store is dropped: there is nothing to call in this run, and the next has a fresh one; after some faults the plugin is in quarantine",
         "`plugins.faultLimit`, `plugins.faultWindow`",
-        nothing_is_called_after_a_trap
+        nothing_is_called_after_a_trap,
+        trap
     ),
     attack!(
         50,
         "calling the host from within a call of the host",
         "the component model traps; no function of the host calls a guest",
         "",
-        a_call_within_a_call_is_a_trap
+        a_call_within_a_call_is_a_trap,
+        call_within_a_call
     ),
     attack!(
         51,
@@ -41,12 +44,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         "data that makes the host panic",
         "a panic ends the call, or the run, that it came of; every function of the host is fuzzed",
         "",
-        a_panic_of_the_host_ends_one_run
+        a_panic_of_the_host_ends_one_run,
+        panics_of_the_host
     ),
 ];
 
-#[tokio::test]
-async fn nothing_is_called_after_a_trap() {
+fn trap() -> Assault {
     let hostile = Hostile::wat(ATTACK_47_TRAP_THEN_CALL);
     let attacks = [(
         "the trap",
@@ -55,16 +58,21 @@ async fn nothing_is_called_after_a_trap() {
             "internal error of plugin 47-trap-then-call: started trapped: wasm trap: wasm `unreachable`",
         ),
     )];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn nothing_is_called_after_a_trap() {
+    let assault = trap();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
     let log = siege.worker().err();
     assert!(!log.contains("47: called after a trap"));
     // What the engine says to whoever tries.
     assert!(!log.contains("cannot enter component instance"));
 }
 
-#[tokio::test]
-async fn a_call_within_a_call_is_a_trap() {
+fn call_within_a_call() -> Assault {
     let hostile = Hostile::wat(ATTACK_50_REENTRANT);
     let attacks = [(
         "the call",
@@ -73,8 +81,12 @@ async fn a_call_within_a_call_is_a_trap() {
             .says("cannot leave component instance")
             .says_nothing_of("50: within a call"),
     )];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_call_within_a_call_is_a_trap() {
+    call_within_a_call().is_withstood().await;
 }
 
 #[tokio::test]
@@ -115,8 +127,7 @@ async fn a_call_that_stays_in_the_host_holds_up_nobody() {
     );
 }
 
-#[tokio::test]
-async fn a_panic_of_the_host_ends_one_run() {
+fn panics_of_the_host() -> Assault {
     let hostile = Hostile::wat(ATTACK_52_HOST_PANIC).granted(&["environment", "results"]);
     let with = |mode: u8, faults: Value| {
         let mut payload = hostile.payload(mode);
@@ -135,6 +146,10 @@ async fn a_panic_of_the_host_ends_one_run() {
             Expected::completed().says("52: it could not be taken out"),
         ),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_panic_of_the_host_ends_one_run() {
+    panics_of_the_host().is_withstood().await;
 }

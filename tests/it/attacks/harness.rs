@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{
+    assault::{Assault, Engine, Strike},
     hostile::Hostile,
     measure::{held, memory, released},
 };
 use crate::{
-    kit::{Expected, Plugin, Scene, WorkerProcess, check},
+    kit::{Expected, Plugin, Scene, WorkerProcess, eventually, files_below},
     named_by_tests::{ENV, LIVELOG},
 };
 
@@ -31,7 +32,8 @@ pub(crate) struct SiegeOptions {
     concurrency: u32,
     settings: Vec<(String, Value)>,
     variables: Vec<(&'static str, String)>,
-    engine: &'static str,
+    engine: Engine,
+    beside: Vec<Plugin>,
     cache: Cache,
     rounds: u32,
 }
@@ -44,7 +46,7 @@ enum Cache {
     Own,
 }
 
-/// A worker with hostile plugins and two well-behaved ones, `env` and `livelog`.
+/// A worker with hostile plugins and well-behaved ones, `env` and `livelog` at least.
 #[derive(Debug)]
 pub(crate) struct Siege {
     worker: WorkerProcess,
@@ -65,10 +67,16 @@ impl SiegeOptions {
             concurrency: 8,
             settings: Vec::new(),
             variables: Vec::new(),
-            engine: "mock",
+            engine: Engine::Mock,
+            beside: vec![Plugin::ordinary(ENV), Plugin::ordinary(LIVELOG)],
             cache: Cache::Shared,
             rounds: ROUNDS,
         }
+    }
+
+    /// By the plugins of an assault, on tasks of its engine.
+    pub(crate) fn of(assault: &Assault) -> Self {
+        Self::by(assault.plugins.iter().cloned()).engine(assault.engine)
     }
 
     /// How long claims last.
@@ -101,9 +109,15 @@ impl SiegeOptions {
         self
     }
 
-    /// Tasks have processes and files.
-    pub(crate) fn native(mut self) -> Self {
-        self.engine = "native";
+    /// Of what the payloads are: of [`Engine::Mock`], if nothing else is said.
+    pub(crate) fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// The well-behaved plugins, `env` and `livelog` among them: these two, if nothing else is said.
+    pub(crate) fn beside(mut self, plugins: Vec<Plugin>) -> Self {
+        self.beside = plugins;
         self
     }
 
@@ -118,14 +132,15 @@ impl SiegeOptions {
         let scene = Scene::with_claims_of(self.claim_timeout).await;
         let mut worker = scene
             .worker()
-            .set("/engine", json!(self.engine))
+            .set("/engine", json!(self.engine.name()))
             .concurrency(self.concurrency)
             // One heap for all threads: what they leave in heaps of their own would look like a leak.
             .variable("MALLOC_ARENA_MAX", "1")
             // A siege is made of faults: quarantine, which would end it, has tests of its own.
-            .set("/plugins/faultLimit", json!(0))
-            .plugin(Plugin::ordinary(ENV))
-            .plugin(Plugin::ordinary(LIVELOG));
+            .set("/plugins/faultLimit", json!(0));
+        for plugin in self.beside {
+            worker = worker.plugin(plugin);
+        }
         for hostile in &self.hostile {
             worker = worker.plugin(hostile.plugin(scene.home().path()));
             for (key, value) in hostile.config().as_object().unwrap() {
@@ -143,8 +158,8 @@ impl SiegeOptions {
         }
         let mut peace = json!({"env": {"PEACE": "the peace is kept"}});
         match self.engine {
-            "native" => peace["command"] = json!([["/bin/sh", "-c", "echo \"${PEACE:?}\""]]),
-            _ => peace["steps"] = json!([{"printVariable": "PEACE"}]),
+            Engine::Native => peace["command"] = json!([["/bin/sh", "-c", "echo \"${PEACE:?}\""]]),
+            Engine::Mock => peace["steps"] = json!([{"printVariable": "PEACE"}]),
         }
         let mut worker = worker.start();
         worker.until_err("plugin loaded").await;
@@ -178,33 +193,54 @@ impl Siege {
         self.worker.restart(self.scene.home());
     }
 
-    /// Creates a task that needs the well-behaved plugins, and asks no other for anything.
+    /// How many connections may be kept open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// Waits until no run is under way: one is over a little after its task is resolved.
+    pub(crate) async fn rests(&self) {
+        let temporary = self.worker.directory().join("temporary");
+        eventually("every run is over", async || {
+            let logs = files_below(&temporary);
+            (!logs.iter().any(|file| file.ends_with(".log"))).then_some(())
+        })
+        .await;
+    }
+
+    /// A task that needs the well-behaved plugins, and asks no other for anything. It completes, and `livelog` stores its log.
+    pub(crate) fn at_peace(&self) -> Strike {
+        let expected = Expected::completed().says("the peace is kept");
+        Strike::from(("the task beside the attack", self.peace.clone(), expected))
+    }
+
+    /// Creates such a task.
     pub(crate) async fn create_peace(&self) -> String {
         self.scene.create_task(&self.peace).await
     }
 
-    /// Checks that such a task has completed, and that `livelog` has stored its log.
+    /// Checks what has become of it.
     pub(crate) async fn check_peace(&self, task_id: &str) {
-        let expected = Expected::completed().says("the peace is kept");
-        check(&self.scene, task_id, "the task beside the attack", &expected).await;
+        self.at_peace().check(&self.scene, task_id).await;
     }
 
     /// Runs tasks that attack at one time and one in peace beside them, and checks what comes of each.
-    pub(crate) async fn round(&self, attacks: &[(&str, Value, Expected)]) {
+    pub(crate) async fn round(&self, strikes: &[Strike]) {
         let mut tasks = Vec::new();
-        for (what, payload, expected) in attacks {
-            tasks.push((*what, self.scene.create_task(payload).await, expected));
+        for strike in strikes {
+            tasks.push(self.scene.create_task(&strike.payload).await);
         }
         let peace = self.create_peace().await;
         self.check_peace(&peace).await;
-        for (what, task_id, expected) in &tasks {
-            check(&self.scene, task_id, what, expected).await;
+        for (strike, task_id) in strikes.iter().zip(&tasks) {
+            strike.check(&self.scene, task_id).await;
         }
     }
 
     /// Does that again and again, and checks that the worker holds no more afterwards than before.
-    pub(crate) async fn withstands(&mut self, attacks: &[(&str, Value, Expected)]) {
-        self.stays_flat(async |siege, _| siege.round(attacks).await).await;
+    pub(crate) async fn withstands(&mut self, assault: &Assault) {
+        self.stays_flat(async |siege, _| siege.round(&assault.strikes).await)
+            .await;
         assert!(self.worker.runs());
     }
 

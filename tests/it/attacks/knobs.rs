@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use serde_json::{Value, json};
 
 use super::{
+    assault::Assault,
     harness::{Siege, SiegeOptions},
     hostile::Hostile,
     table::{Attack, attack},
@@ -17,13 +18,23 @@ use crate::{
     },
 };
 
-pub(super) const ATTACKS: &[Attack] = &[attack!(
-    0,
-    "artifacts without number",
-    "they are counted for each run; a call that would make one too many is answered",
-    "`limits.artifacts`",
-    a_flood_of_artifacts_is_cut_short
-)];
+pub(super) const ATTACKS: &[Attack] = &[
+    attack!(
+        0,
+        "artifacts without number",
+        "they are counted for each run; a call that would make one too many is answered",
+        "`limits.artifacts`",
+        a_flood_of_artifacts_is_cut_short,
+        flood_of_artifacts
+    ),
+    attack!(
+        0,
+        "more of anything than the operator has set",
+        "each limit is what its key says: met where it is lowered, and not where it is as it comes",
+        "each of `limits`",
+        every_limit_is_met_where_it_is_lowered_and_not_where_it_is_as_it_comes
+    ),
+];
 
 /// A limit, and a guest that meets it.
 #[derive(Clone, Copy, Debug)]
@@ -222,8 +233,7 @@ async fn every_limit_is_met_where_it_is_lowered_and_not_where_it_is_as_it_comes(
     assert_eq!(met, shown(&mut siege).await, "not every limit has a guest here");
 }
 
-#[tokio::test]
-async fn a_flood_of_artifacts_is_cut_short() {
+fn flood_of_artifacts() -> Assault {
     let few = Hostile::wat(ATTACK_ARTIFACT_FLOOD)
         .granted(&["artifacts"])
         .limits(json!({"artifacts": 3}));
@@ -232,10 +242,17 @@ async fn a_flood_of_artifacts_is_cut_short() {
         few.payload(1),
         Expected::completed().says("no more artifacts"),
     )];
-    let mut siege = SiegeOptions::by([few]).lay().await;
-    siege.withstands(&attacks).await;
-    let task_id = siege.scene().create_task(&attacks[0].1).await;
-    check(siege.scene(), &task_id, "the flood", &attacks[0].2).await;
+    Assault::by([few], attacks)
+}
+
+#[tokio::test]
+async fn a_flood_of_artifacts_is_cut_short() {
+    let assault = flood_of_artifacts();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
+    let strike = &assault.strikes[0];
+    let task_id = siege.scene().create_task(&strike.payload).await;
+    strike.check(siege.scene(), &task_id).await;
     let artifacts = siege.scene().artifacts(&task_id, 0).await;
     let made = artifacts
         .keys()

@@ -5,6 +5,7 @@ use std::iter::repeat_n;
 use serde_json::json;
 
 use super::{
+    assault::Assault,
     files::{put, text},
     harness::SiegeOptions,
     hostile::{self, Hostile, around},
@@ -25,28 +26,32 @@ pub(super) const ATTACKS: &[Attack] = &[
         "growing a memory to 4 GiB, or many memories each within the limit",
         "memory is summed over all memories of an instance",
         "`limits.memoryBytes`, `limits.instances`",
-        memory_is_summed_over_all_memories
+        memory_is_summed_over_all_memories,
+        many_memories
     ),
     attack!(
         26,
         "a huge table, or tables that grow",
         "elements are summed over all tables of an instance",
         "`limits.tableElements`",
-        elements_are_summed_over_all_tables
+        elements_are_summed_over_all_tables,
+        growing_tables
     ),
     attack!(
         27,
         "handles that are never dropped",
         "handles are counted, the guest's own and those of what the host holds",
         "`limits.handles`",
-        handles_are_counted_whoever_holds_what_is_behind_them
+        handles_are_counted_whoever_holds_what_is_behind_them,
+        hoarded_handles
     ),
     attack!(
         28,
         "texts and lists of gigabytes, or ones that are the same bytes a thousand times",
         "what one call carries is counted as it is copied; each function checks lengths again",
         "`limits.callBytes`; 1 MiB for a file",
-        what_a_call_carries_is_counted
+        what_a_call_carries_is_counted,
+        huge_texts
     ),
     attack!(
         29,
@@ -60,7 +65,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         "recursion without end",
         "a stack of 512 KiB, whose end is a trap; the host's own frames have three times as much",
         "512 KiB",
-        recursion_without_end_is_a_trap
+        recursion_without_end_is_a_trap,
+        recursion
     ),
     attack!(
         31,
@@ -83,10 +89,9 @@ fn broken(says: &'static str) -> Expected {
     Expected::exception("internal-error").says(says)
 }
 
-#[tokio::test]
-async fn memory_is_summed_over_all_memories() {
+fn many_memories() -> Assault {
     let small = Hostile::wat(ATTACK_25_MANY_MEMORIES).limits(json!({"memoryBytes": 8 << 20}));
-    let large = Hostile::twin(ATTACK_25_MANY_MEMORIES, "large");
+    let large = Hostile::twin(ATTACK_25_MANY_MEMORIES, "25-large");
     let attacks = [
         (
             "three memories",
@@ -97,17 +102,20 @@ async fn memory_is_summed_over_all_memories() {
         (
             "four gigabytes",
             large.payload(2),
-            broken("the limit of memory, 67108864 (plugins.large.limits.memoryBytes)"),
+            broken("the limit of memory, 67108864 (plugins.25-large.limits.memoryBytes)"),
         ),
     ];
-    let mut siege = SiegeOptions::by([small, large]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([small, large], attacks)
 }
 
 #[tokio::test]
-async fn elements_are_summed_over_all_tables() {
+async fn memory_is_summed_over_all_memories() {
+    many_memories().is_withstood().await;
+}
+
+fn growing_tables() -> Assault {
     let small = Hostile::wat(ATTACK_26_GROWING_TABLE).limits(json!({"tableElements": 8_000}));
-    let large = Hostile::twin(ATTACK_26_GROWING_TABLE, "large");
+    let large = Hostile::twin(ATTACK_26_GROWING_TABLE, "26-large");
     let attacks = [
         (
             "two tables",
@@ -116,8 +124,14 @@ async fn elements_are_summed_over_all_tables() {
         ),
         ("with more elements", large.payload(1), Expected::completed()),
     ];
-    let mut siege = SiegeOptions::by([small, large]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([small, large], attacks)
+}
+
+#[tokio::test]
+async fn elements_are_summed_over_all_tables() {
+    let assault = growing_tables();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
     let huge = hostile::component(ATTACK_26_HUGE_TABLE, "huge");
     siege
         .repels_once(
@@ -132,10 +146,9 @@ async fn elements_are_summed_over_all_tables() {
         .await;
 }
 
-#[tokio::test]
-async fn handles_are_counted_whoever_holds_what_is_behind_them() {
+fn hoarded_handles() -> Assault {
     let few = Hostile::wat(ATTACK_27_HOARDED_HANDLES).limits(json!({"handles": 100}));
-    let many = Hostile::twin(ATTACK_27_HOARDED_HANDLES, "many");
+    let many = Hostile::twin(ATTACK_27_HOARDED_HANDLES, "27-many");
     let refused = "27: no more files";
     let attacks = [
         (
@@ -151,14 +164,17 @@ async fn handles_are_counted_whoever_holds_what_is_behind_them() {
             Expected::completed().says_nothing_of(refused),
         ),
     ];
-    let mut siege = SiegeOptions::by([few, many]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([few, many], attacks)
 }
 
 #[tokio::test]
-async fn what_a_call_carries_is_counted() {
+async fn handles_are_counted_whoever_holds_what_is_behind_them() {
+    hoarded_handles().is_withstood().await;
+}
+
+fn huge_texts() -> Assault {
     let small = Hostile::wat(ATTACK_28_HUGE_TEXT).limits(json!({"callBytes": 1 << 20}));
-    let large = Hostile::twin(ATTACK_28_HUGE_TEXT, "large");
+    let large = Hostile::twin(ATTACK_28_HUGE_TEXT, "28-large");
     let exceeded = "bytes across one call, 1048576 (plugins.28-huge-text.limits.callBytes)";
     let attacks = [
         ("a text", small.payload(1), broken(exceeded)),
@@ -174,8 +190,14 @@ async fn what_a_call_carries_is_counted() {
             Expected::completed().says("28: too many bytes"),
         ),
     ];
-    let mut siege = SiegeOptions::by([small, large]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([small, large], attacks)
+}
+
+#[tokio::test]
+async fn what_a_call_carries_is_counted() {
+    let assault = huge_texts();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
     let list = hostile::component(ATTACK_28_LIST_OF_TEXTS, "list");
     siege
         .repels_once(&[("list.wasm", "its function `describe` failed")], |directory| {
@@ -224,12 +246,15 @@ async fn a_plugin_can_not_take_the_room_of_others() {
         .await;
 }
 
-#[tokio::test]
-async fn recursion_without_end_is_a_trap() {
+fn recursion() -> Assault {
     let hostile = Hostile::wat(ATTACK_30_RECURSION);
     let attacks = [("recursion", hostile.payload(1), broken("call stack exhausted"))];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn recursion_without_end_is_a_trap() {
+    recursion().is_withstood().await;
 }
 
 /// Checks that a plugin with a module inside is refused, and that the worker says these words.

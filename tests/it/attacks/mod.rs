@@ -4,10 +4,12 @@
 //! the attack ends in the error of its defence, that a task with the well-behaved plugins alone completes meanwhile, that the
 //! worker's memory does not grow over repetitions, and that no descriptor and no process is left.
 
+mod assault;
 mod files;
 mod harness;
 mod hostile;
 mod measure;
+mod soak;
 mod table;
 
 mod confinement;

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::{
+    assault::{Assault, Strike},
     files::put,
     harness::{Siege, SiegeOptions},
     hostile::Hostile,
     table::{Attack, attack},
 };
 use crate::{
-    kit::{Expected, check},
+    kit::Expected,
     named_by_tests::{
         ATTACK_37_CREDENTIALS, ATTACK_43_LOG_FLOOD, ATTACK_44_FORGED_LINES, ATTACK_44_FORGED_REFUSAL,
         ATTACK_45_SECRET_IN_ERRORS, ATTACK_46_ERROR_TEXT,
@@ -22,14 +23,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         "lines without number, lines without end, output without line ends",
         "a line is cut at 8 KiB; each log has a budget of lines and bytes for each run, then one last word",
         "`limits.logLines`, `limits.logBytes`",
-        a_flood_of_lines_is_cut_short_with_one_last_word
+        a_flood_of_lines_is_cut_short_with_one_last_word,
+        flood_of_lines
     ),
     attack!(
         44,
         "escape sequences, line ends and reordering marks that forge or hide lines",
         "each line gets the worker's own prefix, and what is not plain text in it is shown by its number",
         "",
-        no_line_of_a_plugin_looks_like_one_of_the_worker
+        no_line_of_a_plugin_looks_like_one_of_the_worker,
+        forged_lines
     ),
     attack!(
         44,
@@ -50,15 +53,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         "an error as long as a book, with escapes and HTML in it",
         "it is cut, each of its lines is escaped and has the worker's prefix, and a log is plain text",
         "4 KiB",
-        the_text_of_an_error_is_cut_and_harmless
+        the_text_of_an_error_is_cut_and_harmless,
+        texts_of_errors
     ),
 ];
 
 /// The log of a task that attacks once more.
-async fn log_of(siege: &Siege, attack: &(&str, serde_json::Value, Expected)) -> String {
-    let (what, payload, expected) = attack;
-    let task_id = siege.scene().create_task(payload).await;
-    check(siege.scene(), &task_id, what, expected).await;
+async fn log_of(siege: &Siege, strike: &Strike) -> String {
+    let task_id = siege.scene().create_task(&strike.payload).await;
+    strike.check(siege.scene(), &task_id).await;
     siege.scene().log(&task_id).await
 }
 
@@ -80,8 +83,7 @@ fn check_plain(log: &str) {
     }
 }
 
-#[tokio::test]
-async fn a_flood_of_lines_is_cut_short_with_one_last_word() {
+fn flood_of_lines() -> Assault {
     let hostile = Hostile::built(ATTACK_43_LOG_FLOOD).limits(json!({"logLines": 40, "logBytes": 100_000}));
     let attack = |flood: &str| json!({"steps": [], "attack43": flood});
     let last_word = "plugin attack-43-log-flood has written too much \
@@ -92,16 +94,22 @@ async fn a_flood_of_lines_is_cut_short_with_one_last_word() {
         ("pages", attack("pages"), Expected::completed().says(last_word)),
         ("output", attack("output"), Expected::completed()),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
-    for (attack, lines) in attacks.iter().zip([40, 12, 0]) {
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_flood_of_lines_is_cut_short_with_one_last_word() {
+    let assault = flood_of_lines();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
+    for (strike, lines) in assault.strikes.iter().zip([40, 12, 0]) {
         let before = siege.worker().err().len();
-        let log = log_of(&siege, attack).await;
+        let log = log_of(&siege, strike).await;
         let flood = log.lines().filter(|line| line.contains('~')).count();
-        assert_eq!(flood, lines, "{}", attack.0);
+        assert_eq!(flood, lines, "{}", strike.what);
         assert!(log.lines().all(|line| line.len() < 9_000));
         let written = siege.worker().err().len() - before;
-        assert!(written < 300_000, "{}: {written} bytes", attack.0);
+        assert!(written < 300_000, "{}: {written} bytes", strike.what);
     }
     siege
         .worker()
@@ -109,8 +117,7 @@ async fn a_flood_of_lines_is_cut_short_with_one_last_word() {
         .await;
 }
 
-#[tokio::test]
-async fn no_line_of_a_plugin_looks_like_one_of_the_worker() {
+fn forged_lines() -> Assault {
     let hostile = Hostile::built(ATTACK_44_FORGED_LINES);
     let payload = json!({"steps": [], "attack44": true});
     let expected = Expected::completed()
@@ -119,9 +126,15 @@ async fn no_line_of_a_plugin_looks_like_one_of_the_worker() {
         .says("44: returns\\r[taskcluster 2026-01-01T00:00:00.000Z] forged by return")
         .says("44: turns \\u{202e}degrof\\u{2066}");
     let attacks = [("the lines", payload, expected)];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
-    check_plain(&log_of(&siege, &attacks[0]).await);
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn no_line_of_a_plugin_looks_like_one_of_the_worker() {
+    let assault = forged_lines();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
+    check_plain(&log_of(&siege, &assault.strikes[0]).await);
     let log = siege.worker().err();
     check_plain(&log);
     assert!(log.contains("output: 44: clears \\u{1b}[2J"), "{log}");
@@ -176,7 +189,7 @@ async fn no_secret_gets_into_a_log() {
                 .await;
             let payload = json!({"steps": [], "attack37": true});
             siege
-                .round(&[("one that looks", payload, Expected::completed())])
+                .round(&[Strike::from(("one that looks", payload, Expected::completed()))])
                 .await;
         })
         .await;
@@ -188,8 +201,7 @@ async fn no_secret_gets_into_a_log() {
     }
 }
 
-#[tokio::test]
-async fn the_text_of_an_error_is_cut_and_harmless() {
+fn texts_of_errors() -> Assault {
     let hostile = Hostile::wat(ATTACK_46_ERROR_TEXT);
     let attacks = [
         (
@@ -203,16 +215,22 @@ async fn the_text_of_an_error_is_cut_and_harmless() {
             Expected::exception("internal-error").says("internal error of plugin 46-error-text"),
         ),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
-    for attack in &attacks {
-        let log = log_of(&siege, attack).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn the_text_of_an_error_is_cut_and_harmless() {
+    let assault = texts_of_errors();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
+    for strike in &assault.strikes {
+        let log = log_of(&siege, strike).await;
         check_plain(&log);
         let said = log.matches("<script>").count();
         // 128 bytes each.
         assert!((1..=4096 / 128).contains(&said), "{said}");
     }
-    let task_id = siege.scene().create_task(&attacks[0].1).await;
+    let task_id = siege.scene().create_task(&assault.strikes[0].payload).await;
     siege.scene().log(&task_id).await;
     let fetched = siege
         .scene()

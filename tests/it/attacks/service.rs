@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 use super::{
+    assault::Assault,
     files::{put, run, start},
     harness::SiegeOptions,
     hostile::Hostile,
@@ -45,7 +46,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         "`fatal` from a plugin that may not stop the worker",
         "only a plugin with the grant `lifecycle` is believed; from others it is an internal error of one task",
         "`grants: [lifecycle]`",
-        a_fatal_error_without_the_grant_does_not_stop_the_worker
+        a_fatal_error_without_the_grant_does_not_stop_the_worker,
+        fatal_without_a_grant
     ),
 ];
 
@@ -147,8 +149,7 @@ async fn a_swap_changes_no_run_that_has_begun() {
         .await;
 }
 
-#[tokio::test]
-async fn a_fatal_error_without_the_grant_does_not_stop_the_worker() {
+fn fatal_without_a_grant() -> Assault {
     let hostile = Hostile::wat(ATTACK_FATAL_WITHOUT_A_GRANT);
     let expected = || {
         Expected::exception("internal-error")
@@ -158,6 +159,10 @@ async fn a_fatal_error_without_the_grant_does_not_stop_the_worker() {
         ("while the sandbox runs", hostile.payload(1), expected()),
         ("once it has ended", hostile.payload(2), expected()),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_fatal_error_without_the_grant_does_not_stop_the_worker() {
+    fatal_without_a_grant().is_withstood().await;
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use super::all;
+use super::{all, assault::Assault};
 use crate::kit::repository;
 
 /// What plugins, or what is dropped into the directory of plugins, may try, and what comes of it.
@@ -18,11 +18,19 @@ pub(crate) struct Attack {
     pub(crate) test: &'static str,
     /// The same as what the compiler knows: a test that does not exist is no row.
     pub(crate) run: fn(),
+    /// What it is an attack of, where that is by plugins on tasks: what [`super::soak`] draws from.
+    pub(crate) assault: Option<fn() -> Assault>,
 }
 
-/// A row of the table: number, attack, defence, limit, and the test that shows it.
+/// A row of the table: number, attack, defence, limit, the test that shows it, and the assault, where the test has one.
 macro_rules! attack {
     ($number:literal, $attack:literal, $defence:literal, $limit:literal, $test:ident) => {
+        $crate::attacks::table::attack!(@ $number, $attack, $defence, $limit, $test, None)
+    };
+    ($number:literal, $attack:literal, $defence:literal, $limit:literal, $test:ident, $assault:ident) => {
+        $crate::attacks::table::attack!(@ $number, $attack, $defence, $limit, $test, Some($assault))
+    };
+    (@ $number:literal, $attack:literal, $defence:literal, $limit:literal, $test:ident, $assault:expr) => {
         $crate::attacks::table::Attack {
             number: $number,
             attack: $attack,
@@ -30,6 +38,7 @@ macro_rules! attack {
             limit: $limit,
             test: concat!(module_path!(), "::", stringify!($test)),
             run: $test,
+            assault: $assault,
         }
     };
 }
@@ -52,6 +61,7 @@ fn page() -> String {
          and the test that shows it,\nin `tests/it`. Each test drives the real worker: the attack meets the error of its defence, again and again, \
          while tasks with well-behaved plugins beside it complete,\nand afterwards the worker holds no more memory and no more descriptors than before. \
          The guests are in `tests/plugins`.\n\n\
+         `make soak` runs ten thousand tasks on workers with drawn mixtures of these plugins: each task ends as its row says, and the workers stay flat.\n\n\
          This page is made from the tests: `UPDATE_DOCS=1 cargo test -p taskcluster-worker --test it attacks::table` writes it.\n\n\
          | no. | attack | defence | limit | test |\n|---|---|---|---|---|\n",
     );
@@ -97,4 +107,20 @@ fn the_page_on_attacks_is_what_the_tests_say() {
         found == page,
         "{PAGE} is out of date: run this test with UPDATE_DOCS=1"
     );
+}
+
+#[test]
+fn the_tests_that_the_page_for_authors_names_are_in_the_table() {
+    let page = fs::read_to_string(repository().join("docs/plugins.md")).unwrap();
+    let known: BTreeSet<&str> = all()
+        .iter()
+        .map(|row| row.test.strip_prefix("it::").unwrap_or(row.test))
+        .collect();
+    let named: Vec<&str> = page
+        .split('`')
+        .filter(|word| word.starts_with("attacks::"))
+        .collect();
+    assert!(!named.is_empty());
+    let unknown: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

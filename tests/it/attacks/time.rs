@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    assault::Assault,
     files::{put, text},
     harness::SiegeOptions,
     hostile::{Hostile, around},
@@ -23,35 +24,40 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a hook that computes without end",
         "whoever computes is looked at every 10 ms, and charged for it; waiting is not charged",
         "`limits.cpuMs`",
-        a_tight_loop_is_interrupted
+        a_tight_loop_is_interrupted,
+        tight_loop
     ),
     attack!(
         18,
         "a call of the host that does not return",
         "a limit for the whole hook, and one for each call of the host, which is answered",
         "`limits.hookMs`, `limits.callMs`",
-        a_call_that_does_not_return_is_cut_short
+        a_call_that_does_not_return_is_cut_short,
+        slow_calls
     ),
     attack!(
         19,
         "a hook that calls the host without end, each call a short one",
         "the limit for the whole hook, whatever it is made of",
         "`limits.hookMs`, `limits.cpuMs`",
-        a_drip_of_short_calls_is_interrupted
+        a_drip_of_short_calls_is_interrupted,
+        slow_drip
     ),
     attack!(
         20,
         "filling or copying gigabytes in one instruction, which nothing interrupts",
         "the memory is bounded, and with it the longest instruction",
         "`limits.memoryBytes`, `limits.cpuMs`",
-        one_long_instruction_after_the_other_is_interrupted
+        one_long_instruction_after_the_other_is_interrupted,
+        endless_fill
     ),
     attack!(
         21,
         "so many hooks that compute at a time that nobody is left to interrupt them",
         "a thread that does nothing but tick; guests have threads of their own, apart from leases and timers",
         "`limits.cpuMs`",
-        hooks_on_every_thread_of_the_guests_are_interrupted_and_their_claims_kept
+        hooks_on_every_thread_of_the_guests_are_interrupted_and_their_claims_kept,
+        hooks_on_every_thread
     ),
     attack!(
         22,
@@ -65,14 +71,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a destructor that loops or traps",
         "no code of a guest runs when its store is dropped; within a hook a destructor is charged as the hook is",
         "`limits.cpuMs`",
-        no_destructor_runs_outside_of_a_hook
+        no_destructor_runs_outside_of_a_hook,
+        looping_destructor
     ),
     attack!(
         24,
         "walking through a folder without end",
         "one entry for one call, within the limit for the whole hook",
         "`limits.hookMs`",
-        a_walk_without_end_is_interrupted
+        a_walk_without_end_is_interrupted,
+        endless_walk
     ),
 ];
 
@@ -81,11 +89,10 @@ fn broken(says: &'static str) -> Expected {
     Expected::exception("internal-error").says(says)
 }
 
-#[tokio::test]
-async fn a_tight_loop_is_interrupted() {
+fn tight_loop() -> Assault {
     let short = Hostile::wat(ATTACK_17_TIGHT_LOOP).limits(json!({"cpuMs": 100}));
     // It may compute for longer than the hook may take.
-    let long = Hostile::twin(ATTACK_17_TIGHT_LOOP, "long").limits(json!({"cpuMs": 60_000, "hookMs": 300}));
+    let long = Hostile::twin(ATTACK_17_TIGHT_LOOP, "17-long").limits(json!({"cpuMs": 60_000, "hookMs": 300}));
     let attacks = [
         (
             "the loop",
@@ -97,22 +104,25 @@ async fn a_tight_loop_is_interrupted() {
         (
             "with more CPU time",
             long.payload(1),
-            broken("plugins.long.limits.hookMs"),
+            broken("plugins.17-long.limits.hookMs"),
         ),
     ];
-    let mut siege = SiegeOptions::by([short, long]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([short, long], attacks)
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_return_is_cut_short() {
+async fn a_tight_loop_is_interrupted() {
+    tight_loop().is_withstood().await;
+}
+
+fn slow_calls() -> Assault {
     let sleeps = Hostile::wat(ATTACK_18_SLOW_CALLS)
         .granted(&["results"])
         .limits(json!({"hookMs": 300}));
-    let hasty = Hostile::twin(ATTACK_18_SLOW_CALLS, "hasty")
+    let hasty = Hostile::twin(ATTACK_18_SLOW_CALLS, "18-hasty")
         .granted(&["results"])
         .limits(json!({"callMs": 100}));
-    let patient = Hostile::twin(ATTACK_18_SLOW_CALLS, "patient").granted(&["results"]);
+    let patient = Hostile::twin(ATTACK_18_SLOW_CALLS, "18-patient").granted(&["results"]);
     // An engine that takes a second to find a file.
     let late = |mut payload: Value| {
         payload["steps"] = json!([{"file": {"path": "late", "content": ""}}]);
@@ -140,14 +150,19 @@ async fn a_call_that_does_not_return_is_cut_short() {
             Expected::completed().says("18: there it is"),
         ),
     ];
-    let mut siege = SiegeOptions::by([sleeps, hasty, patient]).rounds(5).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([sleeps, hasty, patient], attacks)
 }
 
 #[tokio::test]
-async fn a_drip_of_short_calls_is_interrupted() {
+async fn a_call_that_does_not_return_is_cut_short() {
+    let assault = slow_calls();
+    let mut siege = SiegeOptions::of(&assault).rounds(5).lay().await;
+    siege.withstands(&assault).await;
+}
+
+fn slow_drip() -> Assault {
     let slow = Hostile::wat(ATTACK_19_SLOW_DRIP).limits(json!({"cpuMs": 60_000, "hookMs": 300}));
-    let busy = Hostile::twin(ATTACK_19_SLOW_DRIP, "busy").limits(json!({"cpuMs": 100}));
+    let busy = Hostile::twin(ATTACK_19_SLOW_DRIP, "19-busy").limits(json!({"cpuMs": 100}));
     let attacks = [
         (
             "sleeping",
@@ -162,35 +177,46 @@ async fn a_drip_of_short_calls_is_interrupted() {
         (
             "making files",
             busy.payload(2),
-            broken("plugins.busy.limits.cpuMs"),
+            broken("plugins.19-busy.limits.cpuMs"),
         ),
     ];
-    let mut siege = SiegeOptions::by([slow, busy]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([slow, busy], attacks)
 }
 
 #[tokio::test]
-async fn one_long_instruction_after_the_other_is_interrupted() {
+async fn a_drip_of_short_calls_is_interrupted() {
+    slow_drip().is_withstood().await;
+}
+
+fn endless_fill() -> Assault {
     let hostile = Hostile::wat(ATTACK_20_ENDLESS_FILL).limits(json!({"cpuMs": 100}));
     let attacks = [(
         "filling",
         hostile.payload(1),
         broken("plugins.20-endless-fill.limits.cpuMs"),
     )];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn one_long_instruction_after_the_other_is_interrupted() {
+    endless_fill().is_withstood().await;
+}
+
+fn hooks_on_every_thread() -> Assault {
+    let hostile = Hostile::wat(ATTACK_21_STARVED_TICKER).limits(json!({"cpuMs": 1_000}));
+    let expected = broken("new-task exceeded the limit of CPU time of one hook, 1000");
+    let attacks = ["first", "second", "third", "fourth", "fifth", "sixth"]
+        .map(|which| (which, hostile.payload(1), expected.clone()));
+    // All together they compute for longer than a claim lasts: a lease that waited for them would be lost.
+    Assault::by([hostile], attacks)
 }
 
 #[tokio::test]
 async fn hooks_on_every_thread_of_the_guests_are_interrupted_and_their_claims_kept() {
-    let hostile = Hostile::wat(ATTACK_21_STARVED_TICKER).limits(json!({"cpuMs": 1_000}));
-    let expected = broken("new-task exceeded the limit of CPU time of one hook, 1000");
-    let attacks: Vec<_> = ["first", "second", "third", "fourth", "fifth", "sixth"]
-        .map(|which| (which, hostile.payload(1), expected.clone()))
-        .into();
-    // All together they compute for longer than a claim lasts: a lease that waited for them would be lost.
-    let mut siege = SiegeOptions::by([hostile]).claims_of("3s").rounds(2).lay().await;
-    siege.withstands(&attacks).await;
+    let assault = hooks_on_every_thread();
+    let mut siege = SiegeOptions::of(&assault).claims_of("3s").rounds(2).lay().await;
+    siege.withstands(&assault).await;
 }
 
 #[tokio::test]
@@ -206,8 +232,7 @@ async fn a_component_that_is_asynchronous_is_refused() {
     assert!(siege.worker().err().contains("async"));
 }
 
-#[tokio::test]
-async fn no_destructor_runs_outside_of_a_hook() {
+fn looping_destructor() -> Assault {
     let hostile = Hostile::wat(ATTACK_23_LOOPING_DESTRUCTOR).limits(json!({"cpuMs": 100}));
     let attacks = [
         (
@@ -222,15 +247,20 @@ async fn no_destructor_runs_outside_of_a_hook() {
         ),
         ("one that is left", hostile.payload(3), Expected::completed()),
     ];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn no_destructor_runs_outside_of_a_hook() {
+    let assault = looping_destructor();
+    let mut siege = SiegeOptions::of(&assault).lay().await;
+    siege.withstands(&assault).await;
     let log = siege.worker().err();
     let ran_in = |mode: u8| log.contains(&format!("the destructor ran in mode {mode}"));
     assert_eq!([1, 2, 3].map(ran_in), [true, false, false]);
 }
 
-#[tokio::test]
-async fn a_walk_without_end_is_interrupted() {
+fn endless_walk() -> Assault {
     let hostile = Hostile::wat(ATTACK_24_ENDLESS_WALK)
         .granted(&["results"])
         .limits(json!({"cpuMs": 60_000, "hookMs": 300}));
@@ -241,6 +271,10 @@ async fn a_walk_without_end_is_interrupted() {
         payload,
         broken("stopped exceeded the limit of time of one hook, 300 (plugins.24-endless-walk.limits.hookMs)"),
     )];
-    let mut siege = SiegeOptions::by([hostile]).lay().await;
-    siege.withstands(&attacks).await;
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn a_walk_without_end_is_interrupted() {
+    endless_walk().is_withstood().await;
 }

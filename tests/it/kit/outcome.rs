@@ -48,6 +48,18 @@ impl Expected {
         }
     }
 
+    /// The same where the plugin that breaks is not required: what would have ended the run is a warning.
+    pub(crate) fn of_a_plugin_that_is_not_required(self) -> Self {
+        match self.exception_reason() {
+            Some("internal-error") => Self {
+                state: TaskState::Completed,
+                reason: "completed",
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// The log says this.
     pub(crate) fn says(mut self, text: &'static str) -> Self {
         self.said.push(text);
