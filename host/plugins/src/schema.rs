@@ -1,5 +1,9 @@
-//! JSON that plugins answer, and the schemas in it: bounded in size and depth, with no reference that leads outside and no
-//! regular expression that takes more than linear time.
+//! JSON that plugins answer, and the schemas in it: bounded in size, depth and in what they cost whoever checks a value by them,
+//! with no reference that leads outside and no regular expression that takes more than linear time.
+//!
+//! - `weight` says what a schema costs.
+
+mod weight;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
@@ -10,8 +14,13 @@ use crate::refusal::Refusal;
 const MAX_BYTES: usize = 1 << 20;
 /// How deep JSON may be nested.
 const MAX_DEPTH: u32 = 64;
-/// The largest program that one regular expression may become, in bytes.
+/// How many parts a schema may have, each reference counting as what it leads to.
+const MAX_PARTS: usize = 5_000;
+/// How many regular expressions.
+const MAX_PATTERNS: usize = 128;
+/// The largest program that one of them may become, in bytes, and all of them together.
 const MAX_PATTERN: usize = 1 << 20;
+const MAX_ALL_PATTERNS: usize = 16 << 20;
 /// How many errors of a config are listed.
 const MAX_ERRORS: usize = 20;
 /// The longest message about one error, in bytes.
@@ -42,13 +51,26 @@ impl Schema {
         if !within_depth(&value, MAX_DEPTH) {
             return Err(bad(format!("it is nested deeper than {MAX_DEPTH} levels")));
         }
+        let weight = weight::weigh(&value).map_err(bad)?;
+        if weight.parts > MAX_PARTS {
+            return Err(bad(format!(
+                "it has more than {MAX_PARTS} parts, with what its references lead to"
+            )));
+        }
+        if weight.patterns > MAX_PATTERNS {
+            return Err(bad(format!(
+                "it has {} regular expressions, and the limit is {MAX_PATTERNS}",
+                weight.patterns
+            )));
+        }
+        let largest = MAX_PATTERN.min(MAX_ALL_PATTERNS / weight.patterns.max(1));
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
             .with_pattern_options(
                 PatternOptions::regex()
-                    .size_limit(MAX_PATTERN)
-                    .dfa_size_limit(MAX_PATTERN),
+                    .size_limit(largest)
+                    .dfa_size_limit(largest),
             )
             .build(&value)
             .map_err(|error| {
