@@ -1,8 +1,8 @@
 //! The lease of a run: from its claim until its report is acknowledged. It reclaims, reports, and says when the run is lost.
 //!
 //! Reclaiming begins when a third of the claim has passed, so that two more thirds are there to survive an outage; while
-//! it fails it is tried oftener the less is left. Only a refusal of the queue's (409, 404, …) and the end of the claim are
-//! final.
+//! it fails it is tried oftener the less is left. Only a refusal of the queue's own (404, 409, or of the credentials) that its
+//! status of the task does not belie, and the end of the claim are final.
 
 use std::{
     sync::{Arc, Weak},
@@ -305,15 +305,13 @@ impl Keeper {
                     next = self.next();
                     tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
                 }
-                Err(error) if error.is_final() => return self.refused(&error).await,
-                Err(error) if !self.left().is_zero() => {
+                Err(error) => {
+                    if let Some(reason) = self.over(&error).await {
+                        change(&self.state, State::Lost(reason));
+                        return;
+                    }
                     tracing::warn!(run = %self.key, error = &error as &dyn std::error::Error, "could not reclaim, trying again");
                     next = Instant::now() + retry_pause(self.left());
-                }
-                Err(_) => {
-                    tracing::error!(run = %self.key, "could not reclaim before the claim ended");
-                    change(&self.state, State::Lost(AbortReason::ClaimLost));
-                    return;
                 }
             }
         }
@@ -328,15 +326,34 @@ impl Keeper {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// The queue says that the run is not ours: find out why, but not for long.
-    async fn refused(&self, error: &CallError) {
+    /// Why the run is lost, where a reclaim that failed means that; none where it is to be tried again.
+    async fn over(&self, error: &CallError) -> Option<AbortReason> {
+        if let Some(401 | 403 | 404 | 409) = error.refused_with()
+            && let Some(reason) = self.refused().await
+        {
+            tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
+            return Some(reason);
+        }
+        if self.left().is_zero() {
+            tracing::error!(run = %self.key, %error, "could not reclaim before the claim ended");
+            return Some(AbortReason::ClaimLost);
+        }
+        None
+    }
+
+    /// The queue says that the run is not ours: find out why, but not for long. None where it says too that the run goes on.
+    async fn refused(&self) -> Option<AbortReason> {
         let status = timeout(WHY_LOST, self.worker_queue.status(&self.key.task_id)).await;
-        let reason = match &status {
-            Ok(Ok(answer)) => why_lost(&answer.status, self.key.run_id, self.queue.server_time()),
-            Ok(Err(_)) | Err(_) => AbortReason::ClaimLost,
+        let Ok(Ok(wire::TaskStatusResponse { status })) = status else {
+            return Some(AbortReason::ClaimLost);
         };
-        tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
-        change(&self.state, State::Lost(reason));
+        let now = self.queue.server_time();
+        let goes_on = status.deadline > now
+            && status
+                .runs
+                .iter()
+                .any(|run| run.run_id == self.key.run_id && run.state == wire::RunState::Running);
+        (!goes_on).then(|| why_lost(&status, self.key.run_id, now))
     }
 }
 
