@@ -25,7 +25,7 @@ const CLAIMS: &str = "10s";
 ///
 /// | | claim | reclaim | status | createArtifact | PUT | finish | report |
 #[rustfmt::skip]
-const TABLE: [(Fault, [Right; 7]); 9] = [
+const TABLE: [(Fault, [Right; 7]); 11] = [
     (Fault::Status(500),      [FINE, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
     (Fault::Unavailable,      [FINE, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
     (Fault::Hang,             [FINE, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
@@ -34,7 +34,9 @@ const TABLE: [(Fault, [Right; 7]); 9] = [
     (Fault::Trickle,          [LOST, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
     (Fault::Truncate,         [LOST, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
     (Fault::Wrong("[["),      [LOST, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
-    (Fault::Expired,          [FINE, GIVEN_UP, FINE, UNPUBLISHED, FINE, UNPUBLISHED, GIVEN_UP]),
+    (Fault::Stray(404),       [FINE, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
+    (Fault::Stray(409),       [FINE, FINE,     FINE, FINE,        FINE, FINE,        FINE]),
+    (Fault::Expired,          [FINE, FINE,     FINE, UNPUBLISHED, FINE, UNPUBLISHED, GIVEN_UP]),
 ];
 
 /// The calls of the table, in its order.

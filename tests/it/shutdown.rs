@@ -222,3 +222,33 @@ async fn a_claim_that_arrives_while_the_worker_stops_now_is_given_back() {
         Some("worker-shutdown")
     );
 }
+
+#[tokio::test]
+async fn a_worker_whose_disk_is_gone_gives_its_task_back_and_claims_no_other() {
+    let scene = Scene::new().await;
+    let mut worker = scene.worker().mock().start();
+    let first = scene.create_task(&json!({"steps": []})).await;
+    check(&scene, &first, "while the disk is there", &Expected::completed()).await;
+    let temporary = worker.directory().join("temporary");
+    std::fs::remove_dir_all(&temporary).unwrap();
+    std::fs::write(&temporary, "").unwrap();
+    let steps = json!({"steps": []});
+    let tasks = [
+        scene.create(&Definition::new(&steps).retries(1)).await,
+        scene.create(&Definition::new(&steps).retries(1)).await,
+    ];
+    assert_eq!(worker.ended().await, Some(0));
+    assert!(worker.err().contains("reason=Internal"), "{}", worker.err());
+    let mut given_back = 0;
+    for task_id in tasks {
+        let status = scene.status(&task_id).await;
+        assert_eq!(status.state, TaskState::Pending);
+        let reasons: Vec<_> = status
+            .runs
+            .iter()
+            .map(|run| run.reason_resolved.as_deref())
+            .collect();
+        given_back += usize::from(reasons == [Some("worker-shutdown"), None]);
+    }
+    assert_eq!(given_back, 1);
+}

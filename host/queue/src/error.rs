@@ -75,27 +75,35 @@ impl CallError {
     /// 409: the run or the name is not in the state that the call needs.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        self.status() == Some(409)
+        self.refused_with() == Some(409)
     }
 
     /// 404: there is no such task, run or artifact.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.status() == Some(404)
+        self.refused_with() == Some(404)
     }
 
-    /// Whether the same call can't succeed later: the queue has understood and refused it.
+    /// Whether the same call can't succeed later: the service has understood and refused it, or it can't be made.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        match self.kind {
-            CallErrorKind::Http { status, .. } => {
-                (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+        self.kind == CallErrorKind::Request || self.refused_with().is_some()
+    }
+
+    /// The HTTP status with which the service has refused the call. What stands between may answer 404 or 403 too, while a
+    /// deployment is being mended, and knows nothing of the call: it does not answer with one of Taskcluster's codes.
+    #[must_use]
+    pub fn refused_with(&self) -> Option<u16> {
+        match &self.kind {
+            CallErrorKind::Http { status, code, .. } => {
+                let refuses = (400..500).contains(status) && !matches!(status, 408 | 425 | 429);
+                (refuses && !code.is_empty()).then_some(*status)
             }
-            CallErrorKind::Request => true,
-            CallErrorKind::NotConnected
+            CallErrorKind::Request
+            | CallErrorKind::NotConnected
             | CallErrorKind::Network
             | CallErrorKind::TimedOut
-            | CallErrorKind::BadAnswer => false,
+            | CallErrorKind::BadAnswer => None,
         }
     }
 

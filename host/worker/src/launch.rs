@@ -23,11 +23,11 @@ use crate::{
     payload::{MergeError, PayloadSchema},
     ports::{ArtifactStorage, QueueArtifacts, RunLog},
     status_poll::Watched,
-    stop::StopHandle,
+    stop::{Reason, StopHandle},
     task::{
         journal::Trouble,
         lease::{Lease, Renewal},
-        resolution::{Exception, Resolution},
+        resolution::{AbortReason, Exception, Resolution},
         run::{Capacity, RunOutcome, RunParts, RunPayload, Unfit, panic_message, run},
     },
 };
@@ -129,12 +129,30 @@ impl Launcher {
                 }
                 Ok(Err(error)) => {
                     tracing::error!(run = %key, error = &error as &dyn Error, "the run has no log, and ends before it began");
-                    not_begun(&key, lease, &error.to_string()).await
+                    // The worker's disk is full or gone. It would be the same for the next task: another worker is to have
+                    // this one and all others.
+                    shared
+                        .parts
+                        .stop
+                        .graceful(Reason::Internal, "the log of a task can't be made");
+                    not_begun(
+                        &key,
+                        lease,
+                        AbortReason::WorkerShutdown.into(),
+                        &error.to_string(),
+                    )
+                    .await
                 }
                 Err(panic) => {
                     let message = panic_message(&*panic);
                     tracing::error!(run = %key, error = message, "a panic while a run was being prepared");
-                    not_begun(&key, lease, &format!("panic before the run: {message}")).await
+                    not_begun(
+                        &key,
+                        lease,
+                        Exception::InternalError,
+                        &format!("panic before the run: {message}"),
+                    )
+                    .await
                 }
             }
         };
@@ -295,12 +313,10 @@ enum OpenLogError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// The end of a run that could not even begin: the worker's disk is full or gone, which is no fault of the task's, or the
-/// worker itself broke.
-async fn not_begun(key: &RunKey, lease: Arc<Lease>, why: &str) -> RunOutcome {
-    let reported = lease
-        .report(Resolution::Exception(Exception::InternalError))
-        .await;
+/// The end of a run that could not even begin, which is no fault of the task's.
+async fn not_begun(key: &RunKey, lease: Arc<Lease>, exception: Exception, why: &str) -> RunOutcome {
+    let resolution = Resolution::Exception(exception);
+    let reported = lease.report(resolution).await;
     match Arc::into_inner(lease) {
         Some(lease) => lease.end().await,
         None => tracing::error!(run = %key, "the lease of the run is still in use"),
@@ -310,7 +326,7 @@ async fn not_begun(key: &RunKey, lease: Arc<Lease>, why: &str) -> RunOutcome {
         troubles.push(Trouble::NonFatal(format!("{key}: {error}")));
     }
     RunOutcome {
-        resolution: Resolution::Exception(Exception::InternalError),
+        resolution,
         troubles,
         capacity: Capacity::Free,
     }

@@ -308,7 +308,7 @@ fn left(deployment: &Deployment, expires: DateTime<Utc>) -> Duration {
 
 /// What the operator may look at, after what is said of the worker.
 fn advice(refusal: &CallError) -> &'static str {
-    match refusal.status() {
+    match refusal.refused_with() {
         Some(404) => {
             ": it knows no such pool, provider or worker (createWorker makes a worker known, with the same provider and secret)"
         }

@@ -246,7 +246,7 @@ async fn ask(
         .await;
     match answer {
         Ok(secret) => Ok(Ok(secret.secret)),
-        Err(NoAnswer::Refused(error)) => Ok(Err(match error.status() {
+        Err(NoAnswer::Refused(error)) => Ok(Err(match error.refused_with() {
             Some(404 | 410) => NoSecret::Missing,
             Some(403) => NoSecret::Forbidden,
             _ => NoSecret::Refused(error.to_string()),

@@ -25,6 +25,8 @@ pub(crate) use request::Call;
 pub(crate) enum Fault {
     /// It is answered with this HTTP status.
     Status(u16),
+    /// It is answered with this HTTP status by something that stands before the queue, and is not Taskcluster.
+    Stray(u16),
     /// It is answered with 503, and the caller is asked for a second of patience.
     Unavailable,
     /// It is answered with 401, as to credentials whose time is over.

@@ -122,6 +122,24 @@ async fn an_error_that_is_not_the_queues_has_no_code() {
 }
 
 #[tokio::test]
+async fn what_stands_before_the_queue_refuses_nothing_in_its_place() {
+    for status in [400, 401, 403, 404, 409, 413] {
+        let server = answering(
+            vec![Answer::status(status, "<html>nginx</html>")],
+            Answer::error(500, "Some", ""),
+        )
+        .await;
+        let queue = client(&server).tried_once(Duration::MAX);
+        let error = queue.reclaim_task("task", 0).await.unwrap_err();
+        assert_eq!(error.status(), Some(status));
+        assert!(
+            !error.is_final() && !error.is_conflict() && !error.is_not_found(),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn claim_work_is_asked_once_whatever_happens() {
     let options = ClientOptions {
         claim_timeout: Duration::from_millis(100),
@@ -359,7 +377,10 @@ async fn a_refusal_with_a_clock_that_never_holds_still_is_asked_again_once() {
     let server = Server::start(|number, _| {
         let ahead = TimeDelta::hours(i64::try_from(number).unwrap() + 1);
         let date = (Utc::now() + ahead).to_rfc2822();
-        Answer::Http(401, vec![("date", date)], String::new())
+        let Answer::Http(status, _, body) = Answer::error(401, "AuthenticationFailed", "") else {
+            unreachable!()
+        };
+        Answer::Http(status, vec![("date", date)], body)
     })
     .await;
     let error = client(&server).ping().await.unwrap_err();

@@ -167,7 +167,7 @@ async fn execute(
         .await
         .map_err(|error| {
             // The queue has read the definition: what it does not take is the author's to mend.
-            if error.status() == Some(400) {
+            if error.refused_with() == Some(400) {
                 usage(error)
             } else {
                 could_not_run(error)

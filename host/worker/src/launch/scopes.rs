@@ -61,7 +61,7 @@ pub(super) async fn expand(auth: &Auth, scopes: &[String]) -> Result<Scopes, Not
             }
             Err(error) => error,
         };
-        if error.status() == Some(403) {
+        if error.refused_with() == Some(403) {
             return Ok(Scopes {
                 warning: Some(format!(
                     "The roles among the scopes of the task are not expanded: the worker lacks the scope {EXPAND}"

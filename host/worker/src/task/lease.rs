@@ -1,8 +1,8 @@
 //! The lease of a run: from its claim until its report is acknowledged. It reclaims, reports, and says when the run is lost.
 //!
 //! Reclaiming begins when a third of the claim has passed, so that two more thirds are there to survive an outage; while
-//! it fails it is tried oftener the less is left. Only a refusal of the queue's (409, 404, …) and the end of the claim are
-//! final.
+//! it fails it is tried oftener the less is left. Only a refusal of the queue's own (404, 409, or of the credentials) that its
+//! status of the task does not belie, and the end of the claim are final.
 
 use std::{
     sync::{Arc, Weak},
@@ -70,8 +70,21 @@ pub(crate) enum NotReported {
 enum State {
     /// The queue has granted it until then.
     Held(Instant),
-    /// It is over.
+    /// The queue has resolved the run, or does not know it as ours.
     Lost(AbortReason),
+    /// It could not be renewed before its end: how the run ended, the queue has not heard.
+    RanOut,
+}
+
+impl State {
+    /// Why the run is lost; none while it is held.
+    fn lost(self) -> Option<AbortReason> {
+        match self {
+            Self::Held(_) => None,
+            Self::Lost(reason) => Some(reason),
+            Self::RanOut => Some(AbortReason::ClaimLost),
+        }
+    }
 }
 
 impl Lease {
@@ -138,16 +151,12 @@ impl Lease {
     /// May be dropped and called again.
     pub(crate) async fn lost(&self) -> AbortReason {
         let mut state = self.state.clone();
-        let lost = state
-            .wait_for(|state| matches!(state, State::Lost(_)))
-            .await
-            .map(|state| *state);
-        match lost {
-            Ok(State::Lost(reason)) => reason,
-            // The keeper is gone without a word: after the report, or it has panicked. Nobody renews the claim, so it will
-            // be lost.
-            Ok(State::Held(_)) | Err(_) => AbortReason::ClaimLost,
-        }
+        let lost = state.wait_for(|state| state.lost().is_some()).await;
+        // Where there is none the keeper is gone without a word: after the report, or it has panicked. Nobody renews the
+        // claim, so it will be lost.
+        lost.ok()
+            .and_then(|state| state.lost())
+            .unwrap_or(AbortReason::ClaimLost)
     }
 
     /// Tells the queue how the run ended, again and again until it knows or the claim is over; reclaims no more then.
@@ -186,11 +195,11 @@ impl Lease {
                     tracing::warn!(run = %self.key, %resolution, %error, "the report has no answer, and the run is over");
                     return Ok(());
                 }
-                State::Held(_) if self.keeper.is_finished() => {
+                State::Held(until) if !self.keeper.is_finished() => until,
+                State::RanOut | State::Held(_) => {
                     tracing::error!(run = %self.key, %resolution, %error, "could not report before the claim ended");
                     return Err(NotReported::TooLate);
                 }
-                State::Held(until) => until,
             };
             let left = until.saturating_duration_since(Instant::now());
             tracing::warn!(run = %self.key, %resolution, attempt, error = &error as &dyn std::error::Error, "could not report, trying again");
@@ -218,7 +227,7 @@ impl Lease {
     fn time_for_a_try(&self) -> Duration {
         match *self.state.borrow() {
             State::Held(until) => time_for_a_try(until.saturating_duration_since(Instant::now())),
-            State::Lost(_) => SHORTEST_TRY,
+            State::Lost(_) | State::RanOut => SHORTEST_TRY,
         }
     }
 
@@ -257,9 +266,11 @@ impl LeaseSignal {
             wire::RunState::Completed | wire::RunState::Failed | wire::RunState::Exception => {}
             wire::RunState::Pending | wire::RunState::Running | wire::RunState::Unknown => return,
         }
-        let reason = why_lost(status, self.key.run_id, self.queue.server_time());
         let resolved = run.reason_resolved.as_deref().unwrap_or("unknown");
-        if change(&state, State::Lost(reason)) {
+        if change(
+            &state,
+            why_lost(status, self.key.run_id, self.queue.server_time()),
+        ) {
             tracing::info!(run = %self.key, resolved, "the queue has resolved the run");
         }
     }
@@ -305,15 +316,13 @@ impl Keeper {
                     next = self.next();
                     tracing::debug!(run = %self.key, taken_until = %answer.taken_until, "reclaimed");
                 }
-                Err(error) if error.is_final() => return self.refused(&error).await,
-                Err(error) if !self.left().is_zero() => {
+                Err(error) => {
+                    if let Some(over) = self.over(&error).await {
+                        change(&self.state, over);
+                        return;
+                    }
                     tracing::warn!(run = %self.key, error = &error as &dyn std::error::Error, "could not reclaim, trying again");
                     next = Instant::now() + retry_pause(self.left());
-                }
-                Err(_) => {
-                    tracing::error!(run = %self.key, "could not reclaim before the claim ended");
-                    change(&self.state, State::Lost(AbortReason::ClaimLost));
-                    return;
                 }
             }
         }
@@ -328,15 +337,33 @@ impl Keeper {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// The queue says that the run is not ours: find out why, but not for long.
-    async fn refused(&self, error: &CallError) {
+    /// What a reclaim that failed makes of the claim; none where it is to be tried again.
+    async fn over(&self, error: &CallError) -> Option<State> {
+        if let Some(401 | 403 | 404 | 409) = error.refused_with()
+            && let Some(over) = self.refused().await
+        {
+            let reason = over.lost().map(|reason| Exception::from(reason).name());
+            tracing::info!(run = %self.key, %error, reason, "the queue refuses to reclaim");
+            return Some(over);
+        }
+        if self.left().is_zero() {
+            tracing::error!(run = %self.key, %error, "could not reclaim before the claim ended");
+            return Some(State::RanOut);
+        }
+        None
+    }
+
+    /// The queue says that the run is not ours: find out why, but not for long. None where it says too that the run goes on.
+    async fn refused(&self) -> Option<State> {
         let status = timeout(WHY_LOST, self.worker_queue.status(&self.key.task_id)).await;
-        let reason = match &status {
-            Ok(Ok(answer)) => why_lost(&answer.status, self.key.run_id, self.queue.server_time()),
-            Ok(Err(_)) | Err(_) => AbortReason::ClaimLost,
+        let Ok(Ok(wire::TaskStatusResponse { status })) = status else {
+            return Some(State::Lost(AbortReason::ClaimLost));
         };
-        tracing::info!(run = %self.key, %error, reason = Exception::from(reason).name(), "the queue refuses to reclaim");
-        change(&self.state, State::Lost(reason));
+        let now = self.queue.server_time();
+        let is_running =
+            |run: &wire::RunStatus| run.run_id == self.key.run_id && run.state == wire::RunState::Running;
+        let goes_on = status.deadline > now && status.runs.iter().any(is_running);
+        (!goes_on).then(|| why_lost(&status, self.key.run_id, now))
     }
 }
 
@@ -351,15 +378,16 @@ fn change(state: &watch::Sender<State>, now: State) -> bool {
     })
 }
 
-/// Why the queue refuses to renew the claim of a run that looks like this.
-fn why_lost(status: &wire::TaskStatus, run_id: u32, now: DateTime<Utc>) -> AbortReason {
+/// Why a run is not ours any more that looks like this to the queue.
+fn why_lost(status: &wire::TaskStatus, run_id: u32, now: DateTime<Utc>) -> State {
     let run = status.runs.iter().find(|run| run.run_id == run_id);
     match run.and_then(|run| run.reason_resolved.as_deref()) {
-        Some("canceled") => AbortReason::Canceled,
-        Some("deadline-exceeded") => AbortReason::DeadlineExceeded,
+        Some("canceled") => State::Lost(AbortReason::Canceled),
+        Some("deadline-exceeded") => State::Lost(AbortReason::DeadlineExceeded),
+        Some("claim-expired") => State::RanOut,
         // The queue refuses after the deadline at once, and resolves the run a while later.
-        None if status.deadline <= now => AbortReason::DeadlineExceeded,
-        _ => AbortReason::ClaimLost,
+        None if status.deadline <= now => State::Lost(AbortReason::DeadlineExceeded),
+        _ => State::Lost(AbortReason::ClaimLost),
     }
 }
 

@@ -78,6 +78,11 @@ impl Exchange {
                 self.answer(status, "", "InternalServerError", "as the test asks")
                     .await
             }
+            Fault::Stray(status) => {
+                self.head.drain(&mut self.client).await?;
+                let answer = response(status, "", "<html>nothing here</html>");
+                self.end_with(answer.as_bytes()).await
+            }
             Fault::Unavailable => {
                 let patience = "Retry-After: 1\r\n";
                 self.answer(503, patience, "InternalServerError", "come back later")

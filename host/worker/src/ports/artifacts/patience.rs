@@ -118,7 +118,7 @@ impl<'a> Tries<'a> {
 /// What the failure of a call means for an artifact.
 pub(super) fn failed_call(artifact: &str, error: &CallError) -> Failure {
     let message = format!("artifact {artifact}: {}", error.kind);
-    match error.status() {
+    match error.refused_with() {
         Some(409) => Failure::Final(ArtifactError::Conflict(message)),
         Some(400 | 413) => Failure::Final(ArtifactError::Invalid(message)),
         Some(_) | None if error.is_final() => Failure::Final(ArtifactError::Other(message)),

@@ -1,7 +1,9 @@
 //! How claims are renewed and reports repeated.
 
+use axum::http::StatusCode;
+
 use super::*;
-use crate::task::run::tests::{claim, refusing_queue};
+use crate::task::run::tests::{claim, queue_that_answers, refusing_queue};
 
 fn renewal() -> Renewal {
     Renewal {
@@ -29,6 +31,50 @@ async fn a_run_is_not_reclaimed_after_its_report() {
     assert_eq!(reported, Ok(()));
     assert!(lease.ended.is_cancelled());
     lease.end().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_heard_before_the_claim_ended_is_none() {
+    let (deployment, server) =
+        queue_that_answers(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError").await;
+    let key = RunKey {
+        task_id: slugid::nice(),
+        run_id: 0,
+    };
+    let mut claim = claim(&key);
+    claim.taken_until = Utc::now() + chrono::TimeDelta::milliseconds(300);
+    let lease = Lease::begin(&claim, &deployment.queue(), renewal());
+    let reported = lease.report(Resolution::Completed).await;
+    assert_eq!(reported, Err(NotReported::TooLate));
+    lease.end().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_run_whose_claim_expired_is_not_taken_for_one_that_was_resolved() {
+    let (deployment, server) =
+        queue_that_answers(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError").await;
+    let key = RunKey {
+        task_id: slugid::nice(),
+        run_id: 0,
+    };
+    for (resolved, reported) in [
+        // Perhaps by the report itself, whose answer was lost.
+        ("completed", Ok(())),
+        ("claim-expired", Err(NotReported::TooLate)),
+    ] {
+        let lease = Lease::begin(&claim(&key), &deployment.queue(), renewal());
+        let mut status = claim(&key).status;
+        let run = serde_json::json!({
+            "runId": 0, "state": "exception", "reasonCreated": "scheduled", "reasonResolved": resolved,
+            "scheduled": wire::timestamp::format(&Utc::now()),
+        });
+        status.runs = vec![serde_json::from_value(run).unwrap()];
+        lease.signal().seen(&status);
+        assert_eq!(lease.report(Resolution::Completed).await, reported, "{resolved}");
+        lease.end().await;
+    }
     server.abort();
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Router, http::StatusCode};
+use axum::{Json, Router, http::StatusCode};
 use chrono::{TimeDelta, Utc};
 use engine_api::{
     DisposeError, Engine, EngineError, EngineErrorKind, KillError, RunContext, RunKey, Sandbox,
@@ -215,9 +215,18 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
 
 /// A queue where every run was resolved by somebody else.
 pub(in crate::task) async fn refusing_queue() -> (Deployment, tokio::task::JoinHandle<()>) {
+    queue_that_answers(StatusCode::CONFLICT, "RequestConflict").await
+}
+
+/// A queue that answers every call with an error.
+pub(in crate::task) async fn queue_that_answers(
+    status: StatusCode,
+    code: &str,
+) -> (Deployment, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root_url = format!("http://{}", listener.local_addr().unwrap());
-    let refuse = Router::new().fallback(|| async { StatusCode::CONFLICT });
+    let error = json!({"code": code, "message": "as the test asks", "requestInfo": {}});
+    let refuse = Router::new().fallback(move || async move { (status, Json(error)) });
     let server = tokio::spawn(async move { axum::serve(listener, refuse).await.unwrap() });
     let credentials = CredentialsHandle::new(wire::Credentials {
         client_id: "c".to_owned(),
