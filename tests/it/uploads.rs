@@ -85,7 +85,7 @@ async fn a_refusal_of_the_queue_ends_one_artifact_and_a_table_says_what_became_o
         .unwrap();
     fs::write(&gate, "").unwrap();
     let expected = Expected::exception("malformed-payload")
-        .says("[taskcluster:error] artifact public/taken.txt can't be published twice with different content: ")
+        .says("[taskcluster:error] plugin artifacts: artifact public/taken.txt can't be published twice with different content: ")
         .says("] Artifacts: 2 uploaded (4 B), 2 failed, 1 left out\n")
         .says("]   name                    size  encoding  outcome\n")
         .says("]   public/taken.txt           -  gzip      failed: artifact public/taken.txt: Taskcluster answers 409 RequestConflict: ")

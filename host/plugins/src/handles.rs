@@ -6,7 +6,7 @@ use engine_api::{Content, ContentReader, FolderWalk, ResultSet, Sandbox, Sandbox
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{answer::PluginFailure, phase::Phase, ports::Lifecycle};
+use crate::{answer::PluginFailure, phase::Phase, ports::Lifecycle, state::Held};
 
 /// `sandbox-builder`.
 #[derive(Clone, Debug)]
@@ -24,8 +24,12 @@ pub struct ResultsHandle(pub(crate) Phase<Arc<dyn ResultSet>>);
 #[derive(Clone, Debug)]
 pub struct FileHandle(pub(crate) Arc<dyn Content>);
 
-/// `reader`. None once a call has taken too long: what it was doing then can't be known.
-pub struct ReaderHandle(pub(crate) Option<ContentReader>);
+/// `reader`.
+pub struct ReaderHandle {
+    /// None once a call has taken too long: what it was doing then can't be known.
+    pub(crate) reader: Option<ContentReader>,
+    pub(crate) _held: Held,
+}
 
 impl std::fmt::Debug for ReaderHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,6 +42,7 @@ impl std::fmt::Debug for ReaderHandle {
 pub struct FolderHandle {
     /// None once a call has taken too long.
     pub(crate) walk: Option<Box<dyn FolderWalk>>,
+    pub(crate) _held: Held,
     /// What is walked in: the folder is closed when this is. A file that came of the walk is not, it belongs to the run.
     pub(crate) results: Phase<Arc<dyn ResultSet>>,
 }

@@ -14,6 +14,9 @@ use crate::{
     prepared::Live,
 };
 
+/// The longest error of a plugin, in bytes.
+const MAX_ERROR: usize = 4 << 10;
+
 /// One hook of `task-hooks`. All answer whether the task may still succeed, though only `stopped` can say no.
 pub(crate) trait TaskHook: Send + 'static {
     /// The export's name.
@@ -186,7 +189,11 @@ pub(crate) fn failure(error: HookError, may_stop_the_worker: bool) -> (HookError
         HookError::Fatal(message) if may_stop_the_worker => (HookErrorKind::Fatal, message),
         HookError::Fatal(message) => (HookErrorKind::Internal, message),
     };
-    // An error is read by people and kept in logs: enough is enough.
-    let end = message.floor_char_boundary(4 << 10);
-    (kind, message.get(..end).unwrap_or_default().to_owned())
+    (kind, cut_error(message))
+}
+
+/// An error is read by people and kept in logs: enough is enough.
+pub(crate) fn cut_error(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MAX_ERROR));
+    message
 }

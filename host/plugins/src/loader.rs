@@ -190,7 +190,7 @@ impl Loader {
             self.progress.compiled(&file.name, since.elapsed());
         }
         let (cache, hash) = sha256();
-        let kept = tokio::task::spawn_blocking(move || {
+        let kept = blocking(move || {
             let compiled = compiled.inspect_err(|failure| cache.remember(&hash, failure))?;
             cache.store(&hash, &compiled).map_err(|error| match error {
                 CacheError::DoesNotFit(why) => Refusal::DoesNotFit(why),
@@ -199,9 +199,7 @@ impl Loader {
                 }
             })
         });
-        let component = kept
-            .await
-            .unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string())))?;
+        let component = kept.await?;
         examined.component = Some(component);
         Ok(())
     }
@@ -262,7 +260,19 @@ impl Loader {
             problems.extend(vetting::against_config(name, &entry, report, &self.config));
             problems.extend(entry.grants.check(name, &surface.capabilities).err());
         }
-        let payload_schema = match vetting::config_fits(&description, &entry, report) {
+        let fits = {
+            let (schema, name, config) = (
+                description.config_schema.clone(),
+                name.clone(),
+                entry.config.clone(),
+            );
+            blocking(move || vetting::config_fits(&schema, name.as_deref(), &config)).await
+        };
+        let fits = fits.and_then(|(schema, fits)| {
+            report.config_schema = Some(schema);
+            fits
+        });
+        let payload_schema = match fits {
             Ok(()) => self.payload_schema(&prepared, &entry.config).await,
             Err(refusal) => Err(refusal),
         };
@@ -309,8 +319,18 @@ impl Loader {
         let text = called
             .map_err(|error| Refusal::HostFailed(error.to_string()))?
             .map_err(|error| call_failed("payload-schema", error))?;
-        Ok(Schema::parse("payload schema", &text)?.value)
+        let schema = blocking(move || Schema::parse("payload schema", &text)).await?;
+        Ok(schema.value)
     }
+}
+
+/// What takes a while and is made of what a plugin has said, on a thread where nobody waits for others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string())))
 }
 
 /// What a look at the bytes of a file has brought.

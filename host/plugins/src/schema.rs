@@ -20,15 +20,19 @@ const MAX_PARTS: usize = 5_000;
 const MAX_PATTERNS: usize = 128;
 /// The largest program that one of them may become, in bytes, and all of them together.
 const MAX_PATTERN: usize = 1 << 20;
-const MAX_ALL_PATTERNS: usize = 16 << 20;
+const MAX_ALL_PATTERNS: usize = 4 << 20;
 /// How many errors of a config are listed.
 const MAX_ERRORS: usize = 20;
+/// The most errors that are looked for: parts of the value, times parts of the schema.
+const MAX_LOOKED_FOR: usize = 1 << 18;
 /// The longest message about one error, in bytes.
 const MAX_MESSAGE: usize = 500;
 
 /// A schema that has been found acceptable.
 pub(crate) struct Schema {
     pub(crate) value: Value,
+    /// Its parts, with what its references lead to.
+    parts: usize,
     validator: Validator,
 }
 
@@ -80,7 +84,11 @@ impl Schema {
                     cut(&error.to_string())
                 ))
             })?;
-        Ok(Self { value, validator })
+        Ok(Self {
+            value,
+            parts: weight.parts,
+            validator,
+        })
     }
 
     /// What is wrong with a value, each with its path.
@@ -93,11 +101,41 @@ impl Schema {
                 cut(&error.masked_with("the value").to_string())
             )
         };
+        // The validator has all of them in memory at once. Where there could be too many, the first that it meets must do.
+        if parts_of_value(value).saturating_mul(self.parts) > MAX_LOOKED_FOR {
+            return self
+                .validator
+                .validate(value)
+                .err()
+                .map(message)
+                .into_iter()
+                .collect();
+        }
         self.validator
             .iter_errors(value)
             .take(MAX_ERRORS)
             .map(message)
             .collect()
+    }
+}
+
+/// How many parts a schema has, each reference counting as what it leads to; none where that can't be told.
+#[must_use]
+pub fn parts_of_schema(schema: &Value) -> Option<usize> {
+    weight::weigh(schema).ok().map(|weight| weight.parts)
+}
+
+/// How many values there are in a value, itself among them.
+#[must_use]
+pub fn parts_of_value(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(parts_of_value).sum::<usize>().saturating_add(1),
+        Value::Object(members) => members
+            .values()
+            .map(parts_of_value)
+            .sum::<usize>()
+            .saturating_add(1),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
     }
 }
 

@@ -36,6 +36,11 @@ const MAX_NAME: usize = 1024;
 /// A log line is cut there, and marked.
 const MAX_LINE: usize = 8 << 10;
 
+/// How much one instance may have open: readers, and folders, which weigh as much as so many. A folder holds a descriptor for
+/// each level that it is in.
+const MAX_OPEN: u64 = 64;
+const FOLDER_WEIGHT: u64 = 16;
+
 /// What the store of one instance holds.
 pub(crate) struct State {
     pub(crate) table: ResourceTable,
@@ -54,6 +59,8 @@ pub(crate) struct State {
     pub(crate) refused: RefusedCalls,
     /// How many bytes the host holds in files that the guest made.
     pub(crate) made: Arc<AtomicU64>,
+    /// What it has open, a reader being one.
+    open: Arc<AtomicU64>,
     task_lines: LogBudget,
     worker_lines: LogBudget,
 }
@@ -74,16 +81,38 @@ pub(crate) struct RunState {
     pub(crate) engine_calls: TaskTracker,
 }
 
-/// Bytes that count as held by the host for a guest, until this is dropped.
+/// What a guest opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    Reader,
+    Folder,
+}
+
+/// What counts as held by the host for a guest, until this is dropped: bytes, or open files.
 #[derive(Debug)]
 pub(crate) struct Held {
     all: Arc<AtomicU64>,
-    bytes: u64,
+    amount: u64,
+}
+
+impl Held {
+    /// So much more, where that is within a limit.
+    fn more(all: &Arc<AtomicU64>, amount: u64, limit: u64) -> Option<Self> {
+        // One guest, one thread at a time: what others do to this is to lower it.
+        if all.load(Ordering::Relaxed).saturating_add(amount) > limit {
+            return None;
+        }
+        all.fetch_add(amount, Ordering::Relaxed);
+        Some(Self {
+            all: all.clone(),
+            amount,
+        })
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.all.fetch_sub(self.amount, Ordering::Relaxed);
     }
 }
 
@@ -109,6 +138,7 @@ impl State {
             clock: HookClock::with_ticker(ticker),
             refused: RefusedCalls::default(),
             made: Arc::default(),
+            open: Arc::default(),
             limits,
             grants,
             plugin,
@@ -133,6 +163,19 @@ impl State {
         Ok(run)
     }
 
+    /// The run, for which something may be begun: an abort is not the time for that, however often a guest asks.
+    fn under_way(&self) -> Option<&RunState> {
+        self.run.as_ref().filter(|run| !run.cancel.is_cancelled())
+    }
+
+    /// Why nothing is begun where no run is under way.
+    fn not_under_way(&self) -> Error {
+        match self.run {
+            Some(_) => Error::Cancelled,
+            None => Error::Closed,
+        }
+    }
+
     /// Awaits a call of the engine on the worker's runtime, for no longer than one call may take and the hook may go on.
     /// The call itself goes on to its end: what it answers is then dropped.
     pub(crate) fn of_engine<T, F>(&self, call: F) -> impl Future<Output = Result<T, Error>> + use<T, F>
@@ -141,8 +184,7 @@ impl State {
         F: Future<Output = T> + Send + 'static,
     {
         let begun = self
-            .run
-            .as_ref()
+            .under_way()
             .map(|run| run.engine_calls.spawn_on(call, &run.host));
         self.bounded(begun)
     }
@@ -156,13 +198,12 @@ impl State {
         F: Future<Output = T> + Send + 'static,
     {
         let begun = self
-            .run
-            .as_ref()
+            .under_way()
             .map(|run| (AbortOnDropHandle::new(run.host.spawn(call)), run.cancel.clone()));
-        let clock = self.clock.clone();
+        let (clock, refusal) = (self.clock.clone(), self.not_under_way());
         async move {
             let _clock_stands_still = clock.hold();
-            let (begun, cancel) = begun.ok_or(Error::Closed)?;
+            let (begun, cancel) = begun.ok_or(refusal)?;
             let done = cancel.run_until_cancelled(begun).await;
             done.ok_or(Error::Cancelled)?.map_err(broke)
         }
@@ -181,10 +222,10 @@ impl State {
         let limit = self.limits.call_ms;
         let key = Limits::path(&self.plugin, "callMs");
         let computing = self.clock.computing().clone();
-        let refused = self.refused.clone();
+        let (refused, refusal) = (self.refused.clone(), self.not_under_way());
         async move {
             let _waits = computing.wait();
-            let begun = begun.ok_or(Error::Closed)?;
+            let begun = begun.ok_or(refusal)?;
             let done = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),
@@ -214,17 +255,24 @@ impl State {
     /// Counts bytes that the host is to hold for the guest.
     pub(crate) fn hold_bytes(&self, bytes: u64) -> Result<Held, Error> {
         let limit = self.limits.memory_bytes;
-        // One guest, one thread at a time: what others do to this is to lower it.
-        if self.made.load(Ordering::Relaxed).saturating_add(bytes) > limit {
-            return Err(self.refused.note(Error::Limit(format!(
+        Held::more(&self.made, bytes, limit).ok_or_else(|| {
+            self.refused.note(Error::Limit(format!(
                 "files that the plugin made hold {limit} bytes already ({})",
                 Limits::path(&self.plugin, "memoryBytes")
-            ))));
-        }
-        self.made.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Held {
-            all: self.made.clone(),
-            bytes,
+            )))
+        })
+    }
+
+    /// Room for what keeps files of the worker's process open, of which there are few for all tasks together.
+    pub(crate) fn hold_open(&self, what: Opened) -> Result<Held, Error> {
+        let weight = match what {
+            Opened::Reader => 1,
+            Opened::Folder => FOLDER_WEIGHT,
+        };
+        Held::more(&self.open, weight, MAX_OPEN).ok_or_else(|| {
+            self.refused.note(Error::Limit(format!(
+                "the plugin has too much open: {MAX_OPEN} readers, or a folder in place of each {FOLDER_WEIGHT} of them"
+            )))
         })
     }
 
@@ -239,7 +287,11 @@ impl State {
         let line = cut(line);
         for line in line.split('\n') {
             match self.task_lines.take(line.len() + 1) {
-                Line::Write => run.ports.log.line(level, &printable(line)),
+                // With its name, so that it is nobody else's word.
+                Line::Write => {
+                    let line = format!("plugin {}: {}", self.plugin, printable(line));
+                    run.ports.log.line(level, &line);
+                }
                 Line::LastWord => run.ports.log.line(LogLevel::Warn, &last_word(&self.plugin)),
                 Line::Drop => return,
             }

@@ -1,5 +1,7 @@
 //! What is checked of a file and of what a plugin says of itself. No I/O, and no guest is called.
 
+use serde_json::Value;
+
 use crate::{
     config::{HostConfig, PluginConfig},
     directory::WasmFile,
@@ -156,25 +158,26 @@ pub(crate) fn against_config(
     problems
 }
 
-/// Checks a plugin's config schema, and what the config says by it.
+/// Reads a plugin's config schema, and checks what the config says by it.
+///
+/// # Errors
+/// When it can't be accepted; and, beside it, when the config is not what it says.
 pub(crate) fn config_fits(
-    description: &Description,
-    entry: &PluginConfig,
-    report: &mut PluginReport,
-) -> Result<(), Refusal> {
-    let schema = Schema::parse("config schema", &description.config_schema)?;
-    report.config_schema = Some(schema.value.clone());
+    schema: &str,
+    name: Option<&str>,
+    config: &Value,
+) -> Result<(Value, Result<(), Refusal>), Refusal> {
+    let schema = Schema::parse("config schema", schema)?;
     // What has no name has no config either.
-    let Some(name) = &report.name else { return Ok(()) };
-    let errors = schema.errors(&entry.config);
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::BadConfig {
-            name: name.clone(),
+    let errors = name.map(|_| schema.errors(config)).unwrap_or_default();
+    let fits = match name {
+        Some(name) if !errors.is_empty() => Err(Refusal::BadConfig {
+            name: name.to_owned(),
             errors,
-        })
-    }
+        }),
+        Some(_) | None => Ok(()),
+    };
+    Ok((schema.value, fits))
 }
 
 fn is_name(name: &str) -> bool {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView,
     cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView as _},
@@ -21,7 +21,13 @@ use wasmtime_wasi::{
     random::WasiRandom,
 };
 
+use wasmtime_wasi_io::{
+    bindings::wasi::io::{self, poll},
+    poll::DynPollable,
+};
+
 use crate::{
+    clock::CpuMeter,
     limits::{Limits, Line, LogBudget},
     state::{State, printable},
 };
@@ -58,6 +64,40 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
+/// What waits for clocks and streams. A guest that waits does not compute.
+struct Waiting<'a> {
+    table: &'a mut ResourceTable,
+    computing: CpuMeter,
+}
+
+struct HasWaiting;
+
+impl HasData for HasWaiting {
+    type Data<'a> = Waiting<'a>;
+}
+
+impl poll::Host for Waiting<'_> {
+    async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        let _waits = self.computing.wait();
+        poll::Host::poll(self.table, pollables).await
+    }
+}
+
+impl poll::HostPollable for Waiting<'_> {
+    async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        let _waits = self.computing.wait();
+        poll::HostPollable::block(self.table, pollable).await
+    }
+
+    async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        poll::HostPollable::ready(self.table, pollable).await
+    }
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        poll::HostPollable::drop(self.table, pollable)
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
@@ -70,9 +110,11 @@ impl WasiView for State {
 /// Adds [`SERVED`].
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use bindings::{cli, clocks, random};
-    use wasmtime_wasi_io::bindings::wasi::io;
     io::error::add_to_linker::<State, HasTable>(linker, |state| &mut state.table)?;
-    io::poll::add_to_linker::<State, HasTable>(linker, |state| &mut state.table)?;
+    io::poll::add_to_linker::<State, HasWaiting>(linker, |state| Waiting {
+        computing: state.clock.computing().clone(),
+        table: &mut state.table,
+    })?;
     io::streams::add_to_linker::<State, HasTable>(linker, |state| &mut state.table)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,13 +14,14 @@ use plugin_host::{
 };
 use queue::{Deployment, wire};
 use services::{LiveLogServer, StorageError, TaskLog, TemporaryStorage};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
     counts::Count,
     observe::RunObserver,
-    payload::{MergeError, PayloadSchema},
+    payload::{MergeError, PayloadParts, PayloadSchema},
     ports::{ArtifactStorage, QueueArtifacts, RunLog},
     status_poll::Watched,
     stop::{Reason, StopHandle},
@@ -184,7 +185,7 @@ impl Shared {
 
     /// Makes everything that a run needs.
     async fn prepare(
-        &self,
+        self: &Arc<Self>,
         key: &RunKey,
         claim: wire::TaskClaim,
         lease: &Arc<Lease>,
@@ -199,8 +200,21 @@ impl Shared {
         let newest = self.parts.plugins.current().await;
         // What broke while the queue held the claim: the worker claims no more, and this is given back.
         let lacking = self.parts.plugins.lacking(&newest);
+        let (shared, payload) = (self.clone(), claim.task.payload.clone());
+        // Payload and schemas are other people's, and may take a while.
+        let taken_up = tokio::task::spawn_blocking(move || {
+            let current = shared.take_up(newest);
+            let read = current.schema.read(&payload);
+            (current, read)
+        });
+        let (current, read) = match taken_up.await.map_err(JoinError::try_into_panic) {
+            Ok(taken_up) => taken_up,
+            Err(Ok(panic)) => resume_unwind(panic),
+            Err(Err(lost)) => return Err(lost.into()),
+        };
         let begun = Begun {
-            current: self.take_up(newest),
+            current,
+            read,
             lacking,
             log,
             scopes,
@@ -237,6 +251,7 @@ impl Shared {
         let parts = &self.parts;
         let Begun {
             current,
+            read,
             lacking,
             log,
             scopes,
@@ -271,7 +286,6 @@ impl Shared {
             artifacts: Arc::new(artifacts),
             abort: abort_hooks.clone(),
         });
-        let read = current.schema.read(&claim.task.payload);
         RunParts {
             key: lease.key().clone(),
             lease: lease.clone(),
@@ -297,6 +311,8 @@ impl Shared {
 /// What a run has beside its claim when it begins.
 struct Begun {
     current: Current,
+    /// Its payload, by what they read of it.
+    read: PayloadParts,
     /// What is required and not in service.
     lacking: Vec<Lacking>,
     log: Arc<TaskLog>,
@@ -310,7 +326,7 @@ enum OpenLogError {
     #[error("the log of the task can't be made")]
     Storage(#[from] StorageError),
     #[error("the thread that makes the log was lost")]
-    Thread(#[from] tokio::task::JoinError),
+    Thread(#[from] JoinError),
 }
 
 /// The end of a run that could not even begin, which is no fault of the task's.

@@ -103,31 +103,33 @@ impl PayloadSchema {
         engine_schema: Value,
         plugins: Vec<(String, Value)>,
     ) -> Result<Self, MergeError> {
-        let mut tree = Tree::default();
-        let mut parts = Vec::new();
-        let owners = std::iter::once((Owner::Engine(engine.to_owned()), engine_schema)).chain(
-            plugins
-                .into_iter()
-                .map(|(name, schema)| (Owner::Plugin(name), schema)),
-        );
-        for (owner, mut schema) in owners {
-            tree::close(&mut schema);
-            tree.add(parts.len(), &owner, &schema, &parts)?;
-            let checker = Checker::new(schema, Show::Short).map_err(|source| MergeError::Bad {
-                owner: owner.clone(),
-                source,
-            })?;
-            parts.push(OwnPart { owner, checker });
-        }
+        let (mut tree, schemas) = unite(engine, engine_schema, plugins)?;
         for (name, description) in IGNORED {
             tree.add_ignored(name, json!({ "description": description }));
         }
-        let document = tree.document(&parts);
+        let document = tree.document(&schemas);
+        let part = |(owner, schema)| match Checker::new(schema, Show::Short) {
+            Ok(checker) => Ok(OwnPart { owner, checker }),
+            Err(source) => Err(MergeError::Bad { owner, source }),
+        };
+        let parts = schemas.into_iter().map(part).collect::<Result<_, _>>()?;
         Ok(Self {
             tree,
             parts,
             document,
         })
+    }
+
+    /// Whether they can be put together.
+    ///
+    /// # Errors
+    /// When two disagree, or when one of them is not a schema of an object.
+    pub(crate) fn go_together(
+        engine: &str,
+        engine_schema: Value,
+        plugins: Vec<(String, Value)>,
+    ) -> Result<(), MergeError> {
+        unite(engine, engine_schema, plugins).map(drop)
     }
 
     /// The merged schema, as JSON schema for the authors of tasks.
@@ -209,6 +211,27 @@ impl PayloadParts {
             _ => Err(self.lines()),
         }
     }
+}
+
+/// The tree of what all of them declare, and the schema of each.
+fn unite(
+    engine: &str,
+    engine_schema: Value,
+    plugins: Vec<(String, Value)>,
+) -> Result<(Tree, Vec<(Owner, Value)>), MergeError> {
+    let mut tree = Tree::default();
+    let mut schemas = Vec::new();
+    let plugins = plugins
+        .into_iter()
+        .map(|(name, schema)| (Owner::Plugin(name), schema));
+    for (owner, mut schema) in
+        std::iter::once((Owner::Engine(engine.to_owned()), engine_schema)).chain(plugins)
+    {
+        tree::close(&mut schema);
+        tree.add(schemas.len(), &owner, &schema, &schemas)?;
+        schemas.push((owner, schema));
+    }
+    Ok((tree, schemas))
 }
 
 /// A member that nobody declares, beside those that are declared there.

@@ -9,8 +9,8 @@ use super::{
 use crate::named_by_tests::{
     ATTACK_09_NAME_SQUATTING, ATTACK_11_EXTRA_IMPORTS, ATTACK_12_LYING_MANIFEST, ATTACK_14_LOOP_IN_DESCRIBE,
     ATTACK_14_LOOP_IN_SCHEMA, ATTACK_14_LOOP_IN_START, ATTACK_15_SCHEMA_DEEP, ATTACK_15_SCHEMA_LONG,
-    ATTACK_15_SCHEMA_PATTERN, ATTACK_15_SCHEMA_REMOTE, ENV, FILE_01_DEEP_BOMB, FILE_01_LARGE_BOMB,
-    FILE_02_COMPILER_CRASH, FILE_16_ARCHIVE,
+    ATTACK_15_SCHEMA_PATTERN, ATTACK_15_SCHEMA_REFERENCES, ATTACK_15_SCHEMA_REMOTE, ENV, FILE_01_DEEP_BOMB,
+    FILE_01_LARGE_BOMB, FILE_02_COMPILER_CRASH, FILE_16_ARCHIVE,
 };
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -58,9 +58,9 @@ pub(super) const ATTACKS: &[Attack] = &[
     ),
     attack!(
         15,
-        "a schema that is a bomb: by an expression, its depth, its length, or where it leads",
-        "linear expressions of bounded size, bounded depth and length, and nothing is fetched",
-        "1 MiB, 64 levels, 1 MiB for an expression",
+        "a schema that is a bomb: by an expression, its depth, its length, or where its references lead",
+        "linear expressions of bounded size; depth, length and parts are bounded, each reference counting as what it leads to; nothing is fetched",
+        "1 MiB, 64 levels, 5000 parts, 128 expressions of 4 MiB in all",
         a_schema_that_is_a_bomb_is_refused
     ),
     attack!(
@@ -205,6 +205,7 @@ async fn a_schema_that_is_a_bomb_is_refused() {
         ("deep.wasm", Hostile::wat(ATTACK_15_SCHEMA_DEEP)),
         ("long.wasm", Hostile::wat(ATTACK_15_SCHEMA_LONG)),
         ("remote.wasm", Hostile::wat(ATTACK_15_SCHEMA_REMOTE)),
+        ("doubling.wasm", Hostile::wat(ATTACK_15_SCHEMA_REFERENCES)),
     ];
     let mut siege = SiegeOptions::by([]).lay().await;
     let refused = [
@@ -220,7 +221,14 @@ async fn a_schema_that_is_a_bomb_is_refused() {
             "long.wasm",
             "its payload schema is not acceptable: it has 2097152 bytes, and the limit is 1048576",
         ),
-        ("remote.wasm", "its payload schema is not acceptable"),
+        (
+            "remote.wasm",
+            "its payload schema is not acceptable: it refers to \"http://169.254.169.254/",
+        ),
+        (
+            "doubling.wasm",
+            "its payload schema is not acceptable: it has more than 5000 parts, with what its references lead to",
+        ),
     ];
     let dropped = |directory: &_| {
         for (file, bomb) in &bombs {

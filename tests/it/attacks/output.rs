@@ -29,7 +29,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack!(
         44,
         "escape sequences, line ends and reordering marks that forge or hide lines",
-        "each line gets the worker's own prefix, and what is not plain text in it is shown by its number",
+        "each line gets the worker's own prefix and the plugin's name, and what is not plain text in it is shown by its number",
         "",
         no_line_of_a_plugin_looks_like_one_of_the_worker,
         forged_lines
@@ -124,7 +124,9 @@ fn forged_lines() -> Assault {
         .says("44: clears \\u{1b}[2J\\u{1b}]0;title\\u{7}")
         .says("44: climbs \\u{1b}[1A\\u{9b}1A")
         .says("44: returns\\r[taskcluster 2026-01-01T00:00:00.000Z] forged by return")
-        .says("44: turns \\u{202e}degrof\\u{2066}");
+        .says("44: turns \\u{202e}degrof\\u{2066}")
+        // Whatever it says, its name is before it.
+        .says("Z] plugin attack-44-forged-lines: 44: ");
     let attacks = [("the lines", payload, expected)];
     Assault::by([hostile], attacks)
 }

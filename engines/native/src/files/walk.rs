@@ -5,7 +5,10 @@ use std::{
     ffi::OsStr,
     os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -18,11 +21,14 @@ use super::{
     locate::Located,
 };
 
-/// How deep folders are walked into: each level holds a descriptor open.
+/// How deep folders are walked into: each level holds two descriptors open.
 const DEPTH: usize = 128;
 
 /// How many entries are looked up at once, so that not each of them costs a change of threads.
 const BATCH: usize = 64;
+
+/// How many are looked at for them, folders among them, before somebody may end the walk.
+const LOOKED_AT: usize = 4096;
 
 /// A walk. Dropping it half way releases all that it holds.
 pub(crate) struct Walk {
@@ -83,7 +89,7 @@ impl Walk {
 #[async_trait]
 impl FolderWalk for Walk {
     async fn next(&mut self) -> Result<Option<FolderEntry>, ExtractError> {
-        if self.ready.is_empty()
+        while self.ready.is_empty()
             && let Some(mut walker) = self.walker.take()
         {
             let batch = tokio::task::spawn_blocking(move || {
@@ -103,10 +109,16 @@ impl FolderWalk for Walk {
 }
 
 impl Walker {
-    /// The next entries; none when the walk is over.
+    /// The next entries, of which there may be none yet. The walk is over when there are no levels left.
     fn batch(&mut self) -> Result<VecDeque<FolderEntry>, ExtractError> {
         let mut batch = VecDeque::new();
-        while batch.len() < BATCH {
+        for _ in 0..LOOKED_AT {
+            if batch.len() >= BATCH {
+                break;
+            }
+            if self.disposed.load(Ordering::SeqCst) {
+                return Err(ExtractError::NotReadable("the run was disposed of".to_owned()));
+            }
             let Some(level) = self.levels.last_mut() else {
                 break;
             };

@@ -14,7 +14,7 @@ use crate::{
         types::Error,
     },
     handles::{FileHandle, ReaderHandle},
-    state::{Held, State},
+    state::{Held, Opened, State},
 };
 
 /// The most that a guest can make a file of.
@@ -69,12 +69,19 @@ impl HostFile for State {
         file: Resource<FileHandle>,
     ) -> wasmtime::Result<Result<Resource<ReaderHandle>, Error>> {
         let content = self.get(&file)?.0;
+        let held = match self.hold_open(Opened::Reader) {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        };
         let opened = match self.of_engine(async move { content.open().await }).await {
             Ok(opened) => opened,
             Err(error) => return Ok(Err(error)),
         };
         match opened {
-            Ok(reader) => Ok(self.give(ReaderHandle(Some(reader)))),
+            Ok(reader) => Ok(self.give(ReaderHandle {
+                reader: Some(reader),
+                _held: held,
+            })),
             Err(error) => Ok(Err(Error::Other(format!("the file can't be opened: {error}")))),
         }
     }
@@ -92,7 +99,7 @@ impl HostReader for State {
         max: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let length = (max as usize).clamp(1, MAX_READ);
-        let Some(mut source) = self.table.get_mut(&reader)?.0.take() else {
+        let Some(mut source) = self.table.get_mut(&reader)?.reader.take() else {
             return Ok(Err(Error::Closed));
         };
         let read = self.of_engine(async move {
@@ -108,7 +115,7 @@ impl HostReader for State {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
-        self.table.get_mut(&reader)?.0 = Some(source);
+        self.table.get_mut(&reader)?.reader = Some(source);
         Ok(read.map_err(|error| Error::Other(format!("the file can't be read: {error}"))))
     }
 

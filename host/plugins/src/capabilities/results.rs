@@ -11,7 +11,7 @@ use crate::{
         types::Error,
     },
     handles::{FileHandle, FolderHandle, ResultsHandle},
-    state::{State, short},
+    state::{Opened, State, short},
 };
 
 impl State {
@@ -61,6 +61,10 @@ impl Host for State {
             Ok(results) => results,
             Err(error) => return Ok(Err(error)),
         };
+        let held = match self.hold_open(Opened::Folder) {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(ExtractError::Refused(error))),
+        };
         match self
             .of_engine(async move { results.extract_folder(&path).await })
             .await
@@ -68,6 +72,7 @@ impl Host for State {
             Ok(Ok(walk)) => {
                 let folder = FolderHandle {
                     walk: Some(walk),
+                    _held: held,
                     results: phase,
                 };
                 Ok(self.give(folder).map_err(ExtractError::Refused))
@@ -83,7 +88,7 @@ impl HostFolder for State {
         &mut self,
         folder: Resource<FolderHandle>,
     ) -> wasmtime::Result<Result<Option<Entry>, ExtractError>> {
-        let FolderHandle { walk, results } = self.table.get_mut(&folder)?;
+        let FolderHandle { walk, results, .. } = self.table.get_mut(&folder)?;
         let is_open = results.with(|_| ()).is_ok();
         let Some(mut walk) = walk.take_if(|_| is_open) else {
             return Ok(Err(ExtractError::Refused(Error::Closed)));

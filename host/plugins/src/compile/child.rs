@@ -43,7 +43,9 @@ fn compile() -> Result<(), ChildError> {
     limit().map_err(|error| ChildError::Process("setting limits", error))?;
     let wasm = read_component().map_err(|error| ChildError::Process("reading the component", error))?;
     end_with_the_worker().map_err(|error| ChildError::Process("watching standard input", error))?;
-    let engine = engine::compiling_engine().map_err(ChildError::Invalid)?;
+    // No fault of the component's: the next time it may do.
+    let engine = engine::compiling_engine()
+        .map_err(|error| ChildError::Process("making the compiler", io::Error::other(error)))?;
     let compiled = engine.precompile_component(&wasm).map_err(ChildError::Invalid)?;
     let mut stdout = io::stdout().lock();
     stdout

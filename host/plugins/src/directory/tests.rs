@@ -138,6 +138,10 @@ fn a_directory_below_one_that_everybody_can_write_is_refused_unless_that_is_stic
     assert!(matches!(refused, DirectoryError::Untrusted { path, .. } if path == above));
     set_mode(&above, 0o1777);
     open_trusted(&plugins);
+    // Whoever can put something beside the plugins can keep them from being loaded.
+    set_mode(&plugins, 0o1777);
+    let refused = Directory::open(&plugins, Trust::Demanded).unwrap_err();
+    assert!(matches!(refused, DirectoryError::Untrusted { path, .. } if path == plugins));
 }
 
 #[test]

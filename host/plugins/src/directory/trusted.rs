@@ -76,6 +76,7 @@ pub(crate) fn check_way(path: &Path, trust: Trust) -> Result<Vec<String>, Direct
     check_step(
         &way,
         &fs::symlink_metadata(&way).map_err(|error| os(&way, &error))?,
+        Place::OnTheWay,
         &mut groups,
     )?;
     while let Some(step) = steps.pop_front() {
@@ -85,7 +86,7 @@ pub(crate) fn check_way(path: &Path, trust: Trust) -> Result<Vec<String>, Direct
         }
         let next = way.join(&step);
         let found = fs::symlink_metadata(&next).map_err(|error| os(&next, &error))?;
-        check_step(&next, &found, &mut groups)?;
+        check_step(&next, &found, Place::OnTheWay, &mut groups)?;
         if !found.is_symlink() {
             way = next;
             continue;
@@ -103,6 +104,8 @@ pub(crate) fn check_way(path: &Path, trust: Trust) -> Result<Vec<String>, Direct
             steps.push_front(step);
         }
     }
+    let found = fs::symlink_metadata(&way).map_err(|error| os(&way, &error))?;
+    check_step(&way, &found, Place::Last, &mut groups)?;
     groups.warnings.dedup();
     Ok(groups.warnings)
 }
@@ -122,7 +125,20 @@ fn steps_of(path: &Path) -> impl Iterator<Item = OsString> + '_ {
     })
 }
 
-fn check_step(path: &Path, found: &fs::Metadata, groups: &mut Groups) -> Result<(), DirectoryError> {
+/// Where a step leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    OnTheWay,
+    /// To the directory itself, with links followed.
+    Last,
+}
+
+fn check_step(
+    path: &Path,
+    found: &fs::Metadata,
+    place: Place,
+    groups: &mut Groups,
+) -> Result<(), DirectoryError> {
     let untrusted = |why| {
         Err(DirectoryError::Untrusted {
             path: path.to_owned(),
@@ -132,9 +148,13 @@ fn check_step(path: &Path, found: &fs::Metadata, groups: &mut Groups) -> Result<
     if !is_ours(found.uid()) {
         return untrusted(foreign(found.uid()));
     }
-    let sticky = found.mode() & 0o1000 != 0;
-    // The mode of a link means nothing, and in a sticky directory nobody can touch what is ours.
-    if found.is_symlink() || sticky {
+    // The mode of a link means nothing.
+    if found.is_symlink() {
+        return Ok(());
+    }
+    // In a sticky directory nobody can touch what is ours, and on the way there nothing else is looked at. In the last one
+    // everything is: what others put there would count.
+    if found.mode() & 0o1000 != 0 && place == Place::OnTheWay {
         return Ok(());
     }
     if found.mode() & 0o002 != 0 {

@@ -7,7 +7,7 @@
 use super::pattern::Pattern;
 
 /// The names, and what each of them does, to be read after "which".
-pub(crate) const NAMES: [(&str, &str); 33] = [
+pub(crate) const NAMES: [(&str, &str); 37] = [
     ("PATH", "decides what a program's name stands for"),
     ("LD_*", "is the dynamic linker's, which loads what it says"),
     ("DYLD_*", "is the dynamic linker's, which loads what it says"),
@@ -16,6 +16,7 @@ pub(crate) const NAMES: [(&str, &str); 33] = [
     ("LOCPATH", "decides where the C library finds locales"),
     ("NLSPATH", "decides where the C library finds formats of messages"),
     ("BASH_ENV", "is run by every shell script of bash"),
+    ("ZDOTDIR", "decides what every zsh runs first"),
     ("BASH_FUNC_*", "defines functions in every bash"),
     ("BASHOPTS", "changes how bash works"),
     ("SHELLOPTS", "changes how bash works"),
@@ -35,12 +36,15 @@ pub(crate) const NAMES: [(&str, &str); 33] = [
     ("LUA_*", "changes what every Lua program loads"),
     ("DOTNET_*", "changes what every .NET program loads"),
     ("OPENSSL_*", "decides where OpenSSL loads code from"),
-    ("GIT_SSH*", "is run by git when it connects"),
-    ("GIT_PROXY_COMMAND", "is run by git when it connects"),
-    ("GIT_ASKPASS", "is run by git when it asks for a password"),
-    ("GIT_EXTERNAL_DIFF", "is run by git when it compares"),
-    ("GIT_EXEC_PATH", "decides where git loads its commands from"),
-    ("GIT_CONFIG*", "changes what git runs"),
+    ("CORECLR_*", "loads a profiler into every .NET program"),
+    ("COR_*", "loads a profiler into every .NET program"),
+    ("COMPlus_*", "changes how .NET programs work"),
+    ("PHPRC", "decides which settings PHP programs load"),
+    ("PHP_INI_SCAN_DIR", "decides which settings PHP programs load"),
+    ("GIT_*", "changes what git runs, and where it finds what it runs"),
+    ("SSH_ASKPASS*", "is run by ssh when it asks for a password"),
+    ("HOME", "decides which settings shells, git and interpreters load"),
+    ("XDG_CONFIG_*", "decides which settings programs load"),
 ];
 
 /// Which of them a name is, and what it does; none for an ordinary name.

@@ -21,10 +21,11 @@ use super::{
 };
 use crate::{
     contract::WorkerExport,
-    hooks,
+    hooks::{self, cut_error},
     instance::{Broken, Instance, Interruption},
     ports::{Lifecycle, WorkerInfo},
     set::Loaded,
+    state::printable,
 };
 
 /// How many errors are kept for a plugin that is being started.
@@ -237,7 +238,8 @@ impl Service {
                 biased;
                 started = &mut started => return match started {
                     Ok(Ok(())) => Start::Serving,
-                    Ok(Err(why)) => Start::Refused(why),
+                    // It goes to logs, to worker-manager and to the tasks that are given back.
+                    Ok(Err(why)) => Start::Refused(printable(&cut_error(why)).into_owned()),
                     Err(broken) => Start::Broken(broken),
                 },
                 letter = receive(mailbox, seat) => letter,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::{IndexMap, map::Entry};
 use serde_json::{Map, Value, json};
 
-use super::{MergeError, OwnPart, Owner, ROOT, Unknown};
+use super::{MAX_TOLD, MergeError, Owner, ROOT, Unknown};
 use crate::yaml::child;
 
 /// What an object that several declare may say of itself: anything else would constrain the others' members.
@@ -26,7 +27,7 @@ const MAX_DEPTH: usize = 32;
 /// An object, and its declared members.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    members: Vec<(String, Member)>,
+    members: IndexMap<String, Member>,
     required: BTreeSet<String>,
     title: Option<Value>,
     description: Option<Value>,
@@ -48,7 +49,7 @@ impl Tree {
         index: usize,
         owner: &Owner,
         schema: &Value,
-        former: &[OwnPart],
+        former: &[(Owner, Value)],
     ) -> Result<(), MergeError> {
         let why = match schema.as_object() {
             None => Some("it is not an object".to_owned()),
@@ -78,22 +79,17 @@ impl Tree {
             let first = owners
                 .first()
                 .and_then(|first| former.get(*first))
-                .map(|part| part.owner.clone());
+                .map(|(owner, _)| owner.clone());
             (first.unwrap_or_else(|| owner.clone()), owner.clone())
         })
     }
 
     /// Adds a member of the top level that nobody reads.
     pub(super) fn add_ignored(&mut self, name: &str, schema: Value) {
-        if self.member(name).is_none() {
-            self.members.push((
-                name.to_owned(),
-                Member::Leaf {
-                    schema,
-                    owners: Vec::new(),
-                },
-            ));
-        }
+        self.members.entry(name.to_owned()).or_insert(Member::Leaf {
+            schema,
+            owners: Vec::new(),
+        });
     }
 
     /// The part of a value that an owner reads; none where it declares nothing of what is there.
@@ -116,15 +112,18 @@ impl Tree {
         (!own.is_empty() || self.is_of(index)).then_some(Value::Object(own))
     }
 
-    /// Collects the members of a value that nobody declares.
+    /// Collects the members of a value that nobody declares, and no more of them than are told.
     pub(super) fn unknown<'a>(&'a self, value: &Value, pointer: &str, found: &mut Vec<Unknown<'a>>) {
         for (name, value) in value.as_object().into_iter().flatten() {
+            if found.len() > MAX_TOLD {
+                return;
+            }
             let pointer = child(pointer, name);
-            match self.member(name) {
+            match self.members.get(name) {
                 Some(Member::Object(tree)) => tree.unknown(value, &pointer, found),
                 Some(Member::Leaf { .. }) => {}
                 None => {
-                    let known = self.members.iter().map(|(name, _)| name.as_str()).collect();
+                    let known = self.members.keys().map(String::as_str).collect();
                     found.push(Unknown {
                         pointer,
                         name: name.clone(),
@@ -136,10 +135,10 @@ impl Tree {
     }
 
     /// The whole as one JSON schema.
-    pub(super) fn document(&self, parts: &[OwnPart]) -> Value {
+    pub(super) fn document(&self, parts: &[(Owner, Value)]) -> Value {
         let mut definitions = Map::new();
-        for (index, part) in parts.iter().enumerate() {
-            let own = part.checker.schema().get("$defs").and_then(Value::as_object);
+        for (index, (_, schema)) in parts.iter().enumerate() {
+            let own = schema.get("$defs").and_then(Value::as_object);
             for (name, schema) in own.into_iter().flatten() {
                 let mut schema = schema.clone();
                 rename_references(&mut schema, index);
@@ -190,16 +189,9 @@ impl Tree {
         schema
     }
 
-    fn member(&self, name: &str) -> Option<&Member> {
-        self.members
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, member)| member)
-    }
-
     /// Whether an owner declares anything in here.
     fn is_of(&self, index: usize) -> bool {
-        self.members.iter().any(|(_, member)| match member {
+        self.members.values().any(|member| match member {
             Member::Object(tree) => tree.is_of(index),
             Member::Leaf { owners, .. } => owners.contains(&index),
         })
@@ -248,9 +240,12 @@ impl Tree {
         self.description = self.description.take().or(other.description);
         for (name, new) in other.members {
             let path = format!("{path}.{name}");
-            let Some((_, old)) = self.members.iter_mut().find(|(known, _)| *known == name) else {
-                self.members.push((name, new));
-                continue;
+            let old = match self.members.entry(name) {
+                Entry::Occupied(old) => old.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(new);
+                    continue;
+                }
             };
             match (old, new) {
                 (Member::Object(old), Member::Object(new)) => old.unite(new, &path, who)?,
@@ -278,7 +273,7 @@ impl Tree {
 impl Member {
     fn owners(&self, found: &mut Vec<usize>) {
         match self {
-            Self::Object(tree) => tree.members.iter().for_each(|(_, member)| member.owners(found)),
+            Self::Object(tree) => tree.members.values().for_each(|member| member.owners(found)),
             Self::Leaf { owners, .. } => found.extend(owners),
         }
     }

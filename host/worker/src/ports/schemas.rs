@@ -24,10 +24,8 @@ impl EngineSchema {
 
 impl PayloadSchemas for EngineSchema {
     fn go_together(&self, plugins: Vec<(String, Value)>) -> Result<(), String> {
-        match PayloadSchema::merge(&self.engine, self.schema.clone(), plugins) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
-        }
+        PayloadSchema::go_together(&self.engine, self.schema.clone(), plugins)
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 }
 

@@ -109,7 +109,7 @@ impl Journal {
         match kind {
             HookErrorKind::MalformedPayload => {
                 for line in message.lines() {
-                    self.error(line);
+                    self.error(&format!("plugin {plugin}: {line}"));
                 }
             }
             HookErrorKind::ResourceUnavailable | HookErrorKind::IntermittentTask => {

@@ -165,7 +165,10 @@ async fn task_definition_works() {
         ..Guest::default()
     })
     .await;
-    assert_eq!(bench.log.lines(), [r#"{"payload":{"of":"another plugin"}}"#]);
+    assert_eq!(
+        bench.log.lines(),
+        [r#"plugin a: {"payload":{"of":"another plugin"}}"#]
+    );
     run.dispose().await;
 }
 
@@ -276,12 +279,15 @@ async fn task_log_works() {
         new_task: "(call $live_url (i32.const 512)) (call $expect (i32.const 99)) (call $say (i32.const 516))
             (call $log_content (i32.const 512)) (call $expect (i32.const 9)) (call $ok)",
         finished: "(call $log_content (i32.const 512)) (call $expect (i32.const 99))
-            (if (i64.ne (call $size (i32.load (i32.const 516))) (i64.const 28)) (then unreachable)) (call $ok)",
+            (if (i64.ne (call $size (i32.load (i32.const 516))) (i64.const 38)) (then unreachable)) (call $ok)",
         ..Guest::default()
     })
     .await;
     bench.log.line(LogLevel::Info, Log::CLOSED);
-    assert_eq!(bench.log.lines(), ["http://localhost/live", Log::CLOSED]);
+    assert_eq!(
+        bench.log.lines(),
+        ["plugin a: http://localhost/live", Log::CLOSED]
+    );
     assert_eq!(run.finished(true).await.failures, []);
     run.dispose().await;
 }

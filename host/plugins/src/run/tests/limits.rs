@@ -257,7 +257,7 @@ async fn lines_are_escaped_and_a_flood_of_them_ends_with_a_last_word() {
         let (run, _) = bench.begun().await;
         let lines = bench.log.lines();
         assert_eq!(lines.len(), 4, "{lines:?}");
-        assert_eq!(lines[0], "a\\u{1b}[2Jb");
+        assert_eq!(lines[0], "plugin a: a\\u{1b}[2Jb");
         assert!(
             lines[3].contains("plugins.a.limits.logLines, plugins.a.limits.logBytes"),
             "{lines:?}"

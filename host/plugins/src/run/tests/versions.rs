@@ -80,11 +80,14 @@ async fn variables(plugins: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
 async fn plugins_of_two_versions_each_set_a_variable_in_one_run() {
     let (set, lines) = variables(&[("0.1.0", "OLD"), ("0.2.0", "NEW")]).await;
     assert_eq!(set, ["NEW=set", "OLD=set"]);
-    assert_eq!(lines, ["NEW", "OLD"]);
+    assert_eq!(lines, ["plugin NEW: NEW", "plugin OLD: OLD"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_of_another_patch_does_all_that_the_version_can() {
     let (set, lines) = variables(&[("0.1.9", "PAT")]).await;
-    assert_eq!((set, lines), (vec!["PAT=set".to_owned()], vec!["PAT".to_owned()]));
+    assert_eq!(
+        (set, lines),
+        (vec!["PAT=set".to_owned()], vec!["plugin PAT: PAT".to_owned()])
+    );
 }
