@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod scopes;
+mod unreadable;
 
 use scopes::{NotExpanded, Scopes};
 
