@@ -449,6 +449,18 @@ async fn an_answer_that_is_not_what_the_schema_says_is_told_apart() {
 }
 
 #[tokio::test]
+async fn no_more_is_read_of_an_answer_than_one_may_have() {
+    let endless = " ".repeat((64 << 20) + 1);
+    for status in [200, 400] {
+        let server = answering(vec![], Answer::status(status, &endless)).await;
+        let error = client(&server).claim_work("p/w", &claim()).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::BadAnswer, "{status}");
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(why, "it is longer than 64 MiB");
+    }
+}
+
+#[tokio::test]
 async fn nothing_shows_a_secret() {
     let server = answering(vec![], Answer::HangUp).await;
     let queue = client(&server);
