@@ -9,7 +9,7 @@ use axum::{Json, Router, routing::post};
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::kit::{Call, Fault, Proxy, Scene};
+use crate::kit::{Call, Definition, Expected, Fault, Proxy, Scene, check};
 
 /// A queue that never holds a claim, and has nothing. Ends when it is dropped.
 struct HastyQueue {
@@ -78,4 +78,32 @@ async fn claims_whose_answers_were_lost_are_told_and_counted() {
     let said = worker.err();
     let last = said.lines().find(|line| line.contains("claiming no more tasks"));
     assert!(last.unwrap().contains("lost_claims=2"), "{said}");
+}
+
+#[tokio::test]
+async fn a_claim_that_can_not_be_read_is_resolved_and_does_not_lose_the_others_of_the_same_answer() {
+    let scene = Scene::new().await;
+    let proxy = Proxy::start(scene.queue().address()).await;
+    let steps = json!({"steps": []});
+    let unreadable = scene.create(&Definition::new(&steps).retries(3)).await;
+    let other = scene.create(&Definition::new(&steps).retries(1)).await;
+    proxy.fault(Call::Claim, Fault::Garble("\"retries\":3", "\"retired\":3"), 1);
+    let mut worker = scene.worker().mock().concurrency(2).through(&proxy).start();
+    check(&scene, &other, "a claim that can be read", &Expected::completed()).await;
+    let status = scene.resolved(&unreadable).await;
+    // It would be as unreadable in every other run.
+    let reasons: Vec<_> = status
+        .runs
+        .iter()
+        .map(|run| run.reason_resolved.as_deref())
+        .collect();
+    assert_eq!(reasons, [Some("internal-error")]);
+    assert_eq!(scene.status(&other).await.runs.len(), 1);
+    let said = worker.err();
+    assert!(
+        said.contains("a claim can't be read") && said.contains(&unreadable),
+        "{said}"
+    );
+    worker.stop(1).await;
+    assert_eq!(worker.ended().await, Some(0));
 }

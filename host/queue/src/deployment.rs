@@ -43,17 +43,27 @@ pub enum NewDeploymentError {
     RootUrl(String),
 }
 
+/// How often it is seen whether a connection is alive, and how long that may take.
+const ALIVE: Duration = Duration::from_secs(10);
+
 /// The process's HTTP client: one pool of connections, system root certificates, no redirects followed.
 ///
 /// # Errors
 /// When the TLS library or the system's root certificates can't be set up.
 pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    http_client_builder().build()
+}
+
+fn http_client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("taskcluster-worker/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
-        .build()
+        // All calls share one connection of HTTP/2. Where it is stuck, each that is tried again would be stuck with it.
+        .http2_keep_alive_interval(ALIVE)
+        .http2_keep_alive_timeout(ALIVE)
+        .http2_keep_alive_while_idle(true)
 }
 
 /// A deployment. Clones share the pool of connections, the credentials and what is known of the deployment's clock.

@@ -193,7 +193,7 @@ pub(crate) struct LiveLogConfig {
 pub(crate) struct QueueConfig {
     /// How long one try of a call may take.
     pub(crate) call_timeout: Period,
-    /// The same of `claimWork`, which the queue holds for 20 s while nothing is pending.
+    /// The same of `claimWork`, which the queue holds for 20 s while nothing is pending: 25 s at least.
     pub(crate) claim_timeout: Period,
     /// How often it is asked whether running tasks were canceled: in one request for all of them.
     pub(crate) status_interval: Period,

@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod scopes;
+mod unreadable;
 
 use scopes::{NotExpanded, Scopes};
 

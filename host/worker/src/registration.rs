@@ -187,12 +187,19 @@ impl Registration {
         }
     }
 
-    /// One renewal after the other, for as long as they succeed.
+    /// One renewal after the other, for as long as they succeed. One that is refused lets the running tasks go on for as long as
+    /// there are credentials: who refuses it may be mended until then.
     async fn renew(mut self, stop: &StopHandle) {
         loop {
             let mut schedule = Schedule::new(self.left());
             tokio::time::sleep(schedule.first().max(SHORTEST)).await;
             while let Err(refusal) = self.renew_within(schedule.patience(self.left())).await {
+                if refusal.as_ref().is_some_and(CallError::is_final) {
+                    stop.graceful(
+                        Reason::CredentialsEnd,
+                        "the renewal of its credentials is refused",
+                    );
+                }
                 match self.again(&mut schedule, refusal.as_ref()) {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => {
@@ -206,9 +213,8 @@ impl Registration {
 
     /// How long to wait after a renewal that failed: with a refusal, or without any answer.
     fn again(&self, schedule: &mut Schedule, refusal: Option<&CallError>) -> Option<Duration> {
-        let is_final = refusal.is_some_and(CallError::is_final);
         let error = refusal.map(|error| error as &dyn Error);
-        let pause = schedule.again(self.left()).filter(|_| !is_final);
+        let pause = schedule.again(self.left());
         if pause.is_some() {
             tracing::warn!(
                 error,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use plugin_host::{Lacking, PluginHost, WorkerStatus};
-use queue::{Queue, wire};
+use queue::{Claims, Queue, UnreadableClaim, wire};
 use rand::Rng as _;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
@@ -142,9 +142,11 @@ impl Worker {
                 }
                 Ok(claims) => {
                     pause = CLAIM_PAUSE.0;
-                    for claim in claims {
-                        self.claimed += 1;
+                    for claim in claims.tasks {
                         self.launch(claim);
+                    }
+                    for claim in claims.unreadable {
+                        self.give_up(claim);
                     }
                     continue;
                 }
@@ -207,7 +209,7 @@ impl Worker {
             .map_or(u64::MAX, |limit| limit.saturating_sub(self.claimed))
     }
 
-    async fn claim(&mut self, tasks: u32) -> Result<Vec<wire::TaskClaim>, queue::CallError> {
+    async fn claim(&mut self, tasks: u32) -> Result<Claims, queue::CallError> {
         let queue = self.queue.clone();
         let task_queue_id = self.settings.task_queue_id.clone();
         let request = wire::ClaimWorkRequest {
@@ -218,19 +220,34 @@ impl Worker {
         // In a task of its own: what the queue grants must not be missed while a plugin takes its time to hear of a run.
         let claim = tokio::spawn(async move { queue.claim_work(&task_queue_id, &request).await });
         match self.attend(claim).await {
-            Ok(answer) => Ok(answer?.tasks),
+            Ok(answer) => answer,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Nobody cancels it but the end of the runtime.
-                Err(_) => Ok(Vec::new()),
+                Err(_) => Ok(Claims {
+                    tasks: Vec::new(),
+                    unreadable: Vec::new(),
+                }),
             },
         }
     }
 
     fn launch(&mut self, claim: wire::TaskClaim) {
         tracing::info!(task_id = claim.status.task_id, run_id = claim.run_id, "claimed");
+        let run = self.launcher.launch(claim);
+        self.begin(run);
+    }
+
+    /// The run of a claim that can't be read: nothing more can be done for it than to say so.
+    fn give_up(&mut self, claim: UnreadableClaim) {
+        let run = self.launcher.give_up(claim);
+        self.begin(run);
+    }
+
+    fn begin(&mut self, run: impl Future<Output = RunOutcome> + Send + 'static) {
+        self.claimed += 1;
         self.counts.claims().add_one();
-        self.runs.spawn(self.launcher.launch(claim));
+        self.runs.spawn(run);
         self.count_running();
     }
 

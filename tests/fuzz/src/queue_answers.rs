@@ -8,6 +8,7 @@ use crate::{Place, Ready, findings::OrFinding as _};
 
 pub(crate) fn ready(_place: &Place) -> Ready {
     Box::new(|input| {
+        let _ = serde_json::from_slice::<queue::Claims>(input);
         round::<wire::ClaimWorkResponse>(input);
         round::<wire::ReclaimResponse>(input);
         round::<wire::TaskStatusResponse>(input);

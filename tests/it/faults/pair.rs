@@ -112,21 +112,13 @@ impl Pair {
         proxy.fault_after(self.after, self.call, self.fault, self.times);
         let task_id = scene.create(&self.task("")).await;
         let tasks = self.after as u64 + 2;
-        // A claim that is not answered is given up soon. Otherwise one that waits while a lost one runs out is not to be.
-        let claim_timeout = match self.fault {
-            Fault::Hang | Fault::Trickle => "3s",
-            _ => "25s",
-        };
         let mut worker = scene
             .worker()
             .named("claims")
             .all_plugins()
             .task_limit(tasks)
             .through(proxy)
-            .set(
-                "/queue",
-                json!({"callTimeout": "2s", "claimTimeout": claim_timeout}),
-            )
+            .set("/queue", json!({"callTimeout": "2s", "claimTimeout": "25s"}))
             .start();
         self.is_right(scene, &task_id).await;
         assert_eq!(proxy.struck(), before + self.times);

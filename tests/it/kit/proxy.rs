@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     Truncate,
     /// The queue gets it, and something else arrives in place of what it answers.
     Wrong(&'static str),
+    /// The queue gets it, and its answer arrives with one text in place of another of the same length.
+    Garble(&'static str, &'static str),
     /// Every connection is cut, and nobody listens for so long.
     Gone(Duration),
 }

@@ -3,7 +3,7 @@
 
 mod signed;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -35,6 +35,8 @@ use crate::{
 
 /// The largest body of any call.
 const MAX_BODY: usize = 10 << 20;
+/// How long a body may be on the way: who sends none of what was announced is not to hold a connection for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a handler returns.
 pub(super) type Answer = Result<Response, ApiError>;
@@ -332,7 +334,12 @@ fn params_object(params: &[(String, String)]) -> Map<String, Value> {
 }
 
 async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, MAX_BODY).collect().await {
+    let body = Limited::new(body, MAX_BODY).collect();
+    let Ok(body) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
+        let what = format!("The request body did not arrive within {BODY_TIMEOUT:?}");
+        return Err(ApiError::new(Code::MalformedPayload, what));
+    };
+    match body {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::new(
             Code::InputTooLarge,
@@ -402,4 +409,19 @@ fn read_query(parts: &Parts, known: &[&str]) -> Result<Vec<(String, String)>, Ap
         return Ok(query);
     }
     Err(ApiError::new(Code::InvalidRequestArguments, errors.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
+        let begun = Bytes::from_static(b"{");
+        let stalls = stream::iter([Ok::<_, std::io::Error>(begun)]).chain(stream::pending());
+        let error = read_body(Body::from_stream(stalls)).await.unwrap_err();
+        assert_eq!(error.message, "The request body did not arrive within 60s");
+    }
 }

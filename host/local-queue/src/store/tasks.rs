@@ -260,6 +260,7 @@ fn rank(priority: Priority) -> u8 {
         Priority::Medium => 3,
         Priority::Low => 4,
         Priority::VeryLow => 5,
-        Priority::Lowest => 6,
+        // Nobody can define a task with another.
+        Priority::Lowest | Priority::Unknown => 6,
     }
 }

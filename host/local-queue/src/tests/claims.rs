@@ -219,7 +219,8 @@ async fn reclaiming_moves_the_claim_on_and_gives_new_credentials() {
     let id = &claim.status.task_id;
     let reclaimed = worker.reclaim_task(id, 0).await.unwrap();
     assert!(reclaimed.taken_until >= claim.taken_until);
-    assert_eq!(reclaimed.status.runs[0].taken_until, Some(reclaimed.taken_until));
+    let status = fixture.root().status(id).await.unwrap().status;
+    assert_eq!(status.runs[0].taken_until, Some(reclaimed.taken_until));
     assert_ne!(reclaimed.credentials.access_token, claim.credentials.access_token);
     // The former ones last until their own end.
     worker.reclaim_task(id, 0).await.unwrap();

@@ -14,6 +14,9 @@ use crate::{
     wire::{Credentials, ErrorBody},
 };
 
+/// The most that is read of an answer, one that is an error among them: it may quote all that was sent.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// One call, before it is tried.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
@@ -105,7 +108,7 @@ impl Service {
         let unheard = |error: CallError| Box::new((error, Hints::default()));
         let offset = self.deployment.clock.offset();
         let request = self.request(call, signer, offset).map_err(unheard)?;
-        let answer = request
+        let mut answer = request
             .send()
             .await
             .map_err(|error| unheard(network_error(&fail, error)))?;
@@ -118,10 +121,18 @@ impl Service {
         };
         let status = answer.status();
         tracing::trace!(service = self.name, path = call.path, %status, request_id = text_header("x-for-request-id"), "answer");
-        let body = answer
-            .bytes()
+        let mut body = Vec::new();
+        while let Some(piece) = answer
+            .chunk()
             .await
-            .map_err(|error| Box::new((network_error(&fail, error), hints)))?;
+            .map_err(|error| Box::new((network_error(&fail, error), hints)))?
+        {
+            if body.len() + piece.len() > MAX_ANSWER {
+                let why = format!("it is longer than {} MiB", MAX_ANSWER >> 20);
+                return Err(Box::new((fail(CallErrorKind::BadAnswer).caused_by(why), hints)));
+            }
+            body.extend_from_slice(&piece);
+        }
         if status.is_success() {
             // Calls such as ping answer an object or nothing at all.
             let body: &[u8] = if body.is_empty() { b"null" } else { &body };

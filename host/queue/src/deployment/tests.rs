@@ -2,10 +2,14 @@
 
 mod server;
 
-use std::time::SystemTime;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::SystemTime,
+};
 
 use chrono::TimeDelta;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use self::server::{Answer, Asked, Server};
 use super::*;
@@ -327,6 +331,32 @@ async fn the_queues_of_two_clients_share_the_connections() {
     assert_eq!(server.connections(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_stuck_is_not_used_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let root_url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let server = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            open.spawn(async move {
+                // It agrees to HTTP/2, with an empty frame of settings, and answers nothing more.
+                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+            });
+        }
+    });
+    let http = http_client_builder().http2_prior_knowledge().build().unwrap();
+    let deployment = Deployment::anonymous(http, &root_url, ClientOptions::default()).unwrap();
+    deployment.queue().ping().await.unwrap_err();
+    server.abort();
+    // One for each try.
+    assert_eq!(connections.load(Ordering::SeqCst), 6);
+}
+
 /// A queue whose clock is ahead of ours, and that refuses what was not signed for its time.
 async fn server_ahead(ahead: TimeDelta) -> Server {
     Server::start(move |_, asked| {
@@ -415,6 +445,18 @@ async fn an_answer_that_is_not_what_the_schema_says_is_told_apart() {
         let server = answering(vec![], Answer::ok(body)).await;
         let error = client(&server).report_completed("task", 0).await.unwrap_err();
         assert_eq!(error.kind, CallErrorKind::BadAnswer, "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_is_read_of_an_answer_than_one_may_have() {
+    let endless = " ".repeat((64 << 20) + 1);
+    for status in [200, 400] {
+        let server = answering(vec![], Answer::status(status, &endless)).await;
+        let error = client(&server).claim_work("p/w", &claim()).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::BadAnswer, "{status}");
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(why, "it is longer than 64 MiB");
     }
 }
 

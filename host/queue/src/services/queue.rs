@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    CallError, CredentialsHandle,
+    CallError, Claims, CredentialsHandle, Reclaimed,
     deployment::{
         Call, Service,
         paths::{page, path, run_path},
@@ -15,10 +15,10 @@ use crate::{
     },
     retry::Retry,
     wire::{
-        AcceptDownloadMethods, ArtifactContent, ClaimWorkRequest, ClaimWorkResponse, CreateArtifactRequest,
+        AcceptDownloadMethods, ArtifactContent, ClaimWorkRequest, CreateArtifactRequest,
         CreateArtifactResponse, FinishArtifactRequest, ListArtifactsResponse, ListTaskGroupResponse,
-        PendingTasksResponse, ReclaimResponse, StartDownloadRequest, StartDownloadResponse, StatusesRequest,
-        StatusesResponse, TaskDefinition, TaskExceptionRequest, TaskStatusResponse,
+        PendingTasksResponse, StartDownloadRequest, StartDownloadResponse, StatusesRequest, StatusesResponse,
+        TaskDefinition, TaskExceptionRequest, TaskStatusResponse,
     },
 };
 
@@ -157,7 +157,7 @@ impl Queue {
         &self,
         task_queue_id: &str,
         request: &ClaimWorkRequest,
-    ) -> Result<ClaimWorkResponse, CallError> {
+    ) -> Result<Claims, CallError> {
         let path = path(&["claim-work", task_queue_id]);
         let body = to_json(Method::POST, &path, request)?;
         self.0
@@ -176,7 +176,7 @@ impl Queue {
     ///
     /// # Errors
     /// 409 where the run is not running any more.
-    pub async fn reclaim_task(&self, task_id: &str, run_id: u32) -> Result<ReclaimResponse, CallError> {
+    pub async fn reclaim_task(&self, task_id: &str, run_id: u32) -> Result<Reclaimed, CallError> {
         self.0
             .send(Method::POST, run_path(task_id, run_id, &["reclaim"]), None::<&()>)
             .await

@@ -81,6 +81,9 @@ pub enum Priority {
     VeryLow,
     #[default]
     Lowest,
+    /// A priority that this version does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Which resolutions of its dependencies let a task run.
@@ -92,4 +95,7 @@ pub enum Requires {
     AllCompleted,
     /// All resolved in any way.
     AllResolved,
+    /// A condition that this version does not know.
+    #[serde(other)]
+    Unknown,
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a config: what its schema says, and what a schema can't say.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -12,15 +12,17 @@ use crate::{
 };
 
 /// Periods with which the worker could do nothing, or nothing else, if they were zero.
-const NOT_ZERO: [&str; 7] = [
+const NOT_ZERO: [&str; 6] = [
     "/worker/tick",
     "/worker/idleTimeout",
     "/artifacts/stallTimeout",
     "/queue/callTimeout",
-    "/queue/claimTimeout",
     "/queue/statusInterval",
     "/taskcluster/embedded/claimTimeout",
 ];
+/// How long a claim is waited for. The queue holds it for 20 s while nothing is pending: whoever gives up before that, or while
+/// the answer is under way, loses the tasks that it brings.
+const CLAIM_TIMEOUT: (&str, Duration) = ("/queue/claimTimeout", Duration::from_secs(25));
 /// The keys of `taskcluster` that are of a deployment.
 const OF_DEPLOYMENT: [&str; 4] = ["rootUrl", "credentials", "workerManager", "poolSecret"];
 
@@ -72,14 +74,19 @@ fn by_meaning(value: &Value) -> Vec<Problem> {
     let mut problems = of_taskcluster(value);
     problems.extend(of_signers(value));
     problems.extend(of_grants(value));
+    let period = |pointer: &str| {
+        let period = value.pointer(pointer)?.as_str()?.parse::<Period>();
+        period.ok().map(Period::duration)
+    };
     for pointer in NOT_ZERO {
-        let period = value.pointer(pointer).and_then(Value::as_str);
-        if period
-            .and_then(|period| period.parse::<Period>().ok())
-            .is_some_and(|period| period.duration().is_zero())
-        {
+        if period(pointer).is_some_and(|period| period.is_zero()) {
             problems.push(wrong(value, pointer, "must be longer than no time at all"));
         }
+    }
+    let (pointer, least) = CLAIM_TIMEOUT;
+    if period(pointer).is_some_and(|period| period < least) {
+        let what = "must be at least 25s: the queue holds a claim for 20 s while nothing is pending";
+        problems.push(wrong(value, pointer, what));
     }
     for pointer in ["/taskcluster/embedded/listen", "/liveLog/listen"] {
         let address = value.pointer(pointer).and_then(Value::as_str);

@@ -111,12 +111,18 @@ impl Origins {
         self.outside.contains_key(pointer) || foreign && !self.layers.contains_key(pointer)
     }
 
-    /// Whether a value must not be shown: it came from the secrets service.
-    pub(super) fn is_secret(&self, pointer: &str) -> bool {
-        matches!(
-            self.nearest(pointer),
-            Nearest::Outside(Source::Secret(_)) | Nearest::Layer(Layer::PoolSecret(_))
-        )
+    /// Whether a value must not be shown: it came from the secrets service or from a file, which nobody has for what is no
+    /// secret; or from the environment, and no schema says what it is for (`is_named` is whether one does).
+    pub(super) fn is_secret(&self, pointer: &str, is_named: bool) -> bool {
+        match self.nearest(pointer) {
+            Nearest::Outside(Source::Secret(_) | Source::File(_)) | Nearest::Layer(Layer::PoolSecret(_)) => {
+                true
+            }
+            Nearest::Outside(Source::Env(_)) => !is_named,
+            Nearest::Outside(Source::DefaultOf(_))
+            | Nearest::Layer(Layer::WorkerManager)
+            | Nearest::Written => false,
+        }
     }
 
     /// The origin of a value that is in the config, for people.

@@ -21,6 +21,14 @@ pub(crate) struct Shown {
     pub(crate) origins: BTreeMap<String, String>,
 }
 
+/// What is known of a value before it is seen.
+#[derive(Clone, Copy)]
+struct Form<'s> {
+    schema: &'s Value,
+    /// Whether it is called as the schema says, and not as the config's author likes.
+    is_named: bool,
+}
+
 /// Fills in defaults, masks secrets, and notes origins on the way.
 struct Showing<'a> {
     schema: &'a Value,
@@ -38,7 +46,7 @@ impl Draft {
             origins,
             labels: BTreeMap::new(),
         };
-        let mut config = showing.show(&schema, value, "");
+        let mut config = showing.show(Form::of_config(&schema), value, "");
         // The only default that a schema can't have: it is the machine's.
         if let Some(id @ Value::Null) = config.pointer_mut("/worker/workerId") {
             *id = default_worker_id().into();
@@ -52,21 +60,21 @@ impl Draft {
 
 impl Showing<'_> {
     /// A value of the config.
-    fn show(&mut self, schema: &Value, value: &Value, pointer: &str) -> Value {
+    fn show(&mut self, form: Form<'_>, value: &Value, pointer: &str) -> Value {
         let label = self.origins.label(pointer);
         let secret = value.as_object().and_then(|members| members.get("$secret"));
         if let Some(name) = secret.and_then(Value::as_str) {
             return self.leaf(pointer, format!("secret {name} ({label})"), MASK.into());
         }
-        if self.origins.is_secret(pointer) {
+        if self.origins.is_secret(pointer, form.is_named) {
             return self.leaf(pointer, label, MASK.into());
         }
-        let schema = form_of(self.schema, schema, value);
+        let schema = form_of(self.schema, form.schema, value);
         match value {
             Value::Object(members) => {
                 let mut shown = Map::new();
                 for (key, member) in members {
-                    let value = self.show(member_of(schema, key), member, &child(pointer, key));
+                    let value = self.show(Form::of_member(schema, key), member, &child(pointer, key));
                     shown.insert(key.clone(), value);
                 }
                 self.add_defaults(schema, &mut shown, pointer);
@@ -74,7 +82,10 @@ impl Showing<'_> {
                 Value::Object(shown)
             }
             Value::Array(items) => {
-                let of_item = schema.get("items").unwrap_or(&Value::Null);
+                let of_item = Form {
+                    schema: schema.get("items").unwrap_or(&Value::Null),
+                    is_named: form.is_named,
+                };
                 let shown: Vec<Value> = items
                     .iter()
                     .enumerate()
@@ -125,7 +136,8 @@ impl Showing<'_> {
             Value::Object(members) => {
                 let given: Vec<(String, Value)> = std::mem::take(members).into_iter().collect();
                 for (key, member) in given {
-                    let member = self.default(member_of(schema, &key), member, &child(pointer, &key));
+                    let form = Form::of_member(schema, &key);
+                    let member = self.default(form.schema, member, &child(pointer, &key));
                     members.insert(key, member);
                 }
                 self.add_defaults(schema, members, pointer);
@@ -148,6 +160,33 @@ impl Showing<'_> {
     fn parent(&mut self, pointer: &str, label: String, is_empty: bool) {
         if is_empty {
             self.labels.insert(pointer.to_owned(), label);
+        }
+    }
+}
+
+impl<'s> Form<'s> {
+    fn of_config(schema: &'s Value) -> Self {
+        Self {
+            schema,
+            is_named: true,
+        }
+    }
+
+    /// Of a member of what has this schema.
+    fn of_member(schema: &'s Value, key: &str) -> Self {
+        let named = schema
+            .get("properties")
+            .and_then(|properties| properties.get(key));
+        let other = || {
+            let patterns = schema.get("patternProperties").and_then(Value::as_object);
+            let additional = schema.get("additionalProperties");
+            patterns
+                .and_then(|patterns| patterns.values().next())
+                .or(additional)
+        };
+        Self {
+            schema: named.or_else(other).unwrap_or(&Value::Null),
+            is_named: named.is_some(),
         }
     }
 }
@@ -187,21 +226,6 @@ fn may_be_null(schema: &Value) -> bool {
     let forms = schema.get("anyOf").and_then(Value::as_array);
     let is_null = |form: &Value| form.get("type").and_then(Value::as_str) == Some("null");
     forms.is_some_and(|forms| forms.iter().any(is_null))
-}
-
-/// The schema of a member.
-fn member_of<'s>(schema: &'s Value, key: &str) -> &'s Value {
-    let named = schema
-        .get("properties")
-        .and_then(|properties| properties.get(key));
-    let other = || {
-        let patterns = schema.get("patternProperties").and_then(Value::as_object);
-        let additional = schema.get("additionalProperties");
-        patterns
-            .and_then(|patterns| patterns.values().next())
-            .or(additional)
-    };
-    named.or_else(other).unwrap_or(&Value::Null)
 }
 
 #[cfg(test)]

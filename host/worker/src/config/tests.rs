@@ -198,6 +198,11 @@ fn values_that_do_not_fit_are_told_with_their_path_and_purpose() {
         engine.contains("engine must be one of \"native\", \"mock\", not a string, did you mean \"native\"?"),
         "{engine}"
     );
+    let short = told("engines:", "queue: {claimTimeout: 24s}\nengines:");
+    assert!(
+        short.contains("queue.claimTimeout must be at least 25s"),
+        "{short}"
+    );
     let listen = told("engines:", "liveLog: {listen: \"nowhere\"}\nengines:");
     assert!(listen.contains("liveLog.listen must"), "{listen}");
 }

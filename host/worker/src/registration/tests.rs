@@ -26,6 +26,8 @@ enum Do {
     Grant(i64),
     /// An error.
     Fail(u16),
+    /// An error of something that stands before worker-manager.
+    Stray(u16),
 }
 
 /// A call that has arrived: its kind, its secret, and whether it was signed.
@@ -81,6 +83,9 @@ impl Shared {
             Do::Fail(status) => {
                 let error = json!({"code": "InputError", "message": "no", "requestInfo": {}});
                 (StatusCode::from_u16(status).unwrap(), Json(error)).into_response()
+            }
+            Do::Stray(status) => {
+                (StatusCode::from_u16(status).unwrap(), "<html>nothing here</html>").into_response()
             }
         }
     }
@@ -234,12 +239,29 @@ async fn a_worker_whose_renewal_is_refused_registers_anew() {
 
 #[tokio::test]
 async fn a_worker_whose_credentials_can_not_be_renewed_is_stopped_before_they_end() {
-    let setup = Setup::new([Do::Grant(4000), Do::Fail(404)], [Do::Fail(400)]).await;
+    let refusals = std::iter::repeat_n(Do::Fail(404), 1000);
+    let first = [Do::Grant(4000)];
+    let setup = Setup::new(first.into_iter().chain(refusals.clone()), refusals).await;
     let (registration, _) = setup.register(AtEnd::Stay).await.unwrap();
     let kept = registration.keep(setup.stop.clone());
     setup.stop.now_requested().await;
     assert_eq!(setup.stop.reason(), Some(Reason::CredentialsEnd));
     kept.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_renewal_is_refused_claims_nothing_more_and_tries_again() {
+    let setup = Setup::new([Do::Grant(4000), Do::Fail(403)], [Do::Fail(403)]).await;
+    let (registration, _) = setup.register(AtEnd::Stay).await.unwrap();
+    let kept = registration.keep(setup.stop.clone());
+    setup.stop.requested().await;
+    let mut count = setup.shared.count.subscribe();
+    // Both are refused once. Its running tasks go on, with the credentials that come of the next try.
+    count.wait_for(|count| *count >= 4).await.unwrap();
+    kept.end().await;
+    assert_eq!(setup.stop.level(), crate::stop::Level::Graceful);
+    assert_eq!(setup.stop.reason(), Some(Reason::CredentialsEnd));
+    assert_eq!(setup.seen()[3].0, "reregister");
 }
 
 #[tokio::test]
@@ -268,6 +290,14 @@ async fn a_worker_is_removed_at_its_end_where_that_is_wanted_alone() {
 async fn a_registration_is_tried_until_it_is_answered() {
     let failures = std::iter::repeat_n(Do::Fail(503), 7);
     let setup = Setup::new(failures, []).await;
+    setup.register(AtEnd::Stay).await.unwrap();
+    assert_eq!(setup.seen().len(), 8);
+}
+
+#[tokio::test]
+async fn what_stands_before_worker_manager_refuses_nothing_in_its_place() {
+    let strays = std::iter::repeat_n(Do::Stray(404), 7);
+    let setup = Setup::new(strays, []).await;
     setup.register(AtEnd::Stay).await.unwrap();
     assert_eq!(setup.seen().len(), 8);
 }

@@ -488,4 +488,4 @@ struct Aborts {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

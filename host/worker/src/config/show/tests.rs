@@ -136,6 +136,41 @@ fn layers_are_shown_and_secrets_are_not() {
 }
 
 #[test]
+fn what_files_give_is_masked_and_what_the_environment_gives_where_only_the_author_knows_what_it_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "s3cret-file").unwrap();
+    let text = "\
+taskcluster: {rootUrl: {$env: PLAIN}, credentials: {clientId: {$file: secret}, accessToken: t}}
+worker: {taskQueueId: proj/linux, directory: w, metadata: {who: {$env: SECRET}, plain: {$env: NONE, default: word}}}
+engines: {native: {environment: {PASSWORD: {$env: SECRET}, KEY: {$file: secret}}}}
+plugins: {env: {config: {list: {$env: LIST, type: list}, deep: {er: {$env: SECRET}}}}}
+";
+    let env = |name: &str| match name {
+        "PLAIN" => Some("https://tc.example.com".to_owned()),
+        "SECRET" => Some("s3cret-variable".to_owned()),
+        "LIST" => Some("s3cret-a s3cret-b".to_owned()),
+        _ => None,
+    };
+    let folder = folder.path().to_owned();
+    let draft = Draft::parse("worker.yml", text, &Outside { env: &env, folder }).unwrap();
+    let shown = draft.show();
+    assert!(!format!("{shown:?}").contains("s3cret"), "{shown:?}");
+    for (pointer, value, label) in [
+        ("/taskcluster/rootUrl", "https://tc.example.com", "env PLAIN"),
+        ("/taskcluster/credentials/clientId", "***", "file secret"),
+        ("/worker/metadata/who", "***", "env SECRET"),
+        ("/worker/metadata/plain", "word", "default of NONE"),
+        ("/engines/native/environment/PASSWORD", "***", "env SECRET"),
+        ("/engines/native/environment/KEY", "***", "file secret"),
+        ("/plugins/env/config/list", "***", "env LIST"),
+        ("/plugins/env/config/deep/er", "***", "env SECRET"),
+    ] {
+        assert_eq!(shown.config.pointer(pointer), Some(&json!(value)), "{pointer}");
+        assert_eq!(origin(&shown, pointer), label, "{pointer}");
+    }
+}
+
+#[test]
 fn what_is_shown_is_what_is_in_force() {
     let text = "taskcluster: {embedded: {directory: q}}\nworker: {taskQueueId: a/b, directory: w}\nplugins: {env: {}}\n";
     let env = |_: &str| None;

@@ -10,24 +10,26 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::{io::ReaderStream, task::AbortOnDropHandle};
 
-use super::body::{CHUNK, Source};
+use super::body::{CHUNK, Source, changed};
 
 /// How many pieces are read ahead. With [`CHUNK`] they bound what an upload holds in memory.
 const PIECES: usize = 3;
 
 type Piece = io::Result<Bytes>;
 
-/// All bytes of a source, each given to `seen` when it is read. What is read ahead ends when this is dropped. Must be called in
-/// a runtime.
+/// All bytes of a source, each given to `seen` when it is read. What is read ahead ends when this is dropped. A file that has
+/// more than `length` bytes is an error in place of the last of these, and what is too much is not seen: whoever sends them
+/// asks for nothing more once there are enough. Must be called in a runtime.
 pub(super) fn ahead(
     source: Source,
+    length: u64,
     seen: impl Fn(&Bytes) + Send + 'static,
 ) -> impl Stream<Item = Piece> + Send + 'static {
     let (sender, receiver) = mpsc::channel(PIECES);
     let reading = match source {
         // One thread reads and hashes the whole file: to hand each piece to a thread that may block, and back, is half of the
         // time that an upload takes.
-        Source::File(file) => tokio::task::spawn_blocking(move || read_file(file, seen, &sender)),
+        Source::File(file) => tokio::task::spawn_blocking(move || read_file(file, length, seen, &sender)),
         Source::Reader(reader) => {
             tokio::spawn(read(ReaderStream::with_capacity(reader, CHUNK), seen, sender))
         }
@@ -57,13 +59,15 @@ async fn read(
 }
 
 /// The same, on a thread that may block.
-fn read_file(mut file: File, seen: impl Fn(&Bytes), sender: &mpsc::Sender<Piece>) {
-    loop {
-        let piece = next_of(&mut file);
+fn read_file(mut file: File, length: u64, seen: impl Fn(&Bytes), sender: &mpsc::Sender<Piece>) {
+    let mut left = length;
+    while left > 0 {
+        let piece = next_of(&mut file, left);
         let is_last = match &piece {
             Ok(piece) if piece.is_empty() => return,
             Ok(piece) => {
                 seen(piece);
+                left = left.saturating_sub(piece.len() as u64);
                 false
             }
             Err(_) => true,
@@ -75,10 +79,16 @@ fn read_file(mut file: File, seen: impl Fn(&Bytes), sender: &mpsc::Sender<Piece>
     }
 }
 
-/// The next bytes of a file; none at its end.
-fn next_of(file: &mut File) -> Piece {
-    let mut bytes = Vec::with_capacity(CHUNK);
-    file.take(CHUNK as u64).read_to_end(&mut bytes)?;
+/// The next bytes of a file of which so many are left; none at its end.
+fn next_of(file: &mut File, left: u64) -> Piece {
+    let chunk = CHUNK as u64;
+    // Of the last piece one byte more is asked for, which shows that the file has grown.
+    let most = if left > chunk { chunk } else { left + 1 };
+    let mut bytes = Vec::with_capacity(CHUNK + 1);
+    file.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > left {
+        return Err(changed());
+    }
     Ok(bytes.into())
 }
 
@@ -123,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_come_in_order_and_errors_with_them() {
         let (count, counted) = std::sync::mpsc::channel();
-        let all: Vec<_> = ahead(Source::Reader(Box::new(Breaks(19))), move |_| {
+        let all: Vec<_> = ahead(Source::Reader(Box::new(Breaks(19))), 19, move |_| {
             count.send(()).unwrap();
         })
         .collect()
@@ -138,7 +148,7 @@ mod tests {
     async fn a_file_comes_whole_and_each_byte_is_seen() {
         let length = 5 * CHUNK + 17;
         let (count, counted) = std::sync::mpsc::channel();
-        let pieces: Vec<_> = ahead(Source::File(file(length)), move |piece| {
+        let pieces: Vec<_> = ahead(Source::File(file(length)), length as u64, move |piece| {
             count.send(piece.len()).unwrap();
         })
         .collect()
@@ -153,10 +163,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_has_grown_is_an_error_and_what_is_too_much_is_not_seen() {
+        for length in [17, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK] {
+            for more in [1, CHUNK] {
+                let (count, counted) = std::sync::mpsc::channel();
+                let pieces: Vec<_> = ahead(
+                    Source::File(file(length + more)),
+                    length as u64,
+                    move |piece: &Bytes| count.send(piece.len()).unwrap(),
+                )
+                .collect()
+                .await;
+                let given: usize = pieces.iter().flatten().map(Bytes::len).sum();
+                assert!(given < length, "{length} and {more}: {given}");
+                assert_eq!(counted.iter().sum::<usize>(), given);
+                assert!(pieces.last().unwrap().is_err(), "{length} and {more}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn no_more_is_read_than_is_held() {
         let (count, counted) = std::sync::mpsc::channel();
         let source = Source::File(file(100 * CHUNK));
-        let mut slow = Box::pin(ahead(source, move |_| count.send(()).unwrap()));
+        let mut slow = Box::pin(ahead(source, 100 * CHUNK as u64, move |_| {
+            count.send(()).unwrap();
+        }));
         slow.next().await.unwrap().unwrap();
         // It reads until there is no more room, and ends when nobody takes what it has.
         drop(slow);

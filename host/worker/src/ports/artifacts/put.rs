@@ -113,7 +113,7 @@ pub(super) async fn put(
         stall,
     } = target;
     headers.entry(CONTENT_LENGTH).or_insert(length.into());
-    let pieces = ahead(source, {
+    let pieces = ahead(source, length, {
         let digest = digest.clone();
         move |piece| lock(&digest).update(piece)
     });

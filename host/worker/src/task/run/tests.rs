@@ -158,7 +158,7 @@ async fn text(log: &TaskLog) -> String {
 }
 
 /// The claim of a run, for an hour.
-pub(in crate::task) fn claim(key: &RunKey) -> wire::TaskClaim {
+pub(crate) fn claim(key: &RunKey) -> wire::TaskClaim {
     let now = Utc::now();
     let time = |hours| wire::timestamp::format(&(now + TimeDelta::hours(hours)));
     let task = json!({
@@ -214,12 +214,12 @@ fn host_options(folder: &std::path::Path, worker: &WorkerInfo, stop: &StopHandle
 }
 
 /// A queue where every run was resolved by somebody else.
-pub(in crate::task) async fn refusing_queue() -> (Deployment, tokio::task::JoinHandle<()>) {
+pub(crate) async fn refusing_queue() -> (Deployment, tokio::task::JoinHandle<()>) {
     queue_that_answers(StatusCode::CONFLICT, "RequestConflict").await
 }
 
 /// A queue that answers every call with an error.
-pub(in crate::task) async fn queue_that_answers(
+pub(crate) async fn queue_that_answers(
     status: StatusCode,
     code: &str,
 ) -> (Deployment, tokio::task::JoinHandle<()>) {
