@@ -86,13 +86,13 @@ async fn a_refusal_of_the_queue_ends_one_artifact_and_a_table_says_what_became_o
     fs::write(&gate, "").unwrap();
     let expected = Expected::exception("malformed-payload")
         .says("[taskcluster:error] plugin artifacts: artifact public/taken.txt can't be published twice with different content: ")
-        .says("] Artifacts: 2 uploaded (4 B), 2 failed, 1 left out\n")
-        .says("]   name                    size  encoding  outcome\n")
-        .says("]   public/taken.txt           -  gzip      failed: artifact public/taken.txt: Taskcluster answers 409 RequestConflict: ")
-        .says("]   public/a.txt             2 B  gzip      uploaded\n")
-        .says("]   public/plain.txt         2 B  identity  uploaded\n")
-        .says("]   public/gone                -  -         missing (optional): file-missing-on-worker: there is no file at 'gone'\n")
-        .says("]   ..                         -  -         failed: invalid-resource-on-worker: ");
+        .says("] plugin artifacts: Artifacts: 2 uploaded (4 B), 2 failed, 1 left out\n")
+        .says("] plugin artifacts:   name                    size  encoding  outcome\n")
+        .says("] plugin artifacts:   public/taken.txt           -  gzip      failed: artifact public/taken.txt: Taskcluster answers 409 RequestConflict: ")
+        .says("] plugin artifacts:   public/a.txt             2 B  gzip      uploaded\n")
+        .says("] plugin artifacts:   public/plain.txt         2 B  identity  uploaded\n")
+        .says("] plugin artifacts:   public/gone                -  -         missing (optional): file-missing-on-worker: there is no file at 'gone'\n")
+        .says("] plugin artifacts:   ..                         -  -         failed: invalid-resource-on-worker: ");
     check(&scene, &task_id, "refused", &expected).await;
     assert_eq!(scene.fetch(&task_id, "public/a.txt").await.text, "a\n");
     let place = scene.place(&task_id, "%2E%2E").await;

@@ -15,8 +15,8 @@ use crate::{
     kit::Expected,
     named_by_tests::{
         ATTACK_25_MANY_MEMORIES, ATTACK_26_GROWING_TABLE, ATTACK_26_HUGE_TABLE, ATTACK_27_HOARDED_HANDLES,
-        ATTACK_28_HUGE_TEXT, ATTACK_28_LIST_OF_TEXTS, ATTACK_29_MEMORY_HOARD, ATTACK_29_POOL_HOG,
-        ATTACK_30_RECURSION, FILE_31_SHARED_MEMORY, FILE_32_GARBAGE_HEAP,
+        ATTACK_27_OPEN_FILES, ATTACK_28_HUGE_TEXT, ATTACK_28_LIST_OF_TEXTS, ATTACK_29_MEMORY_HOARD,
+        ATTACK_29_POOL_HOG, ATTACK_30_RECURSION, FILE_31_SHARED_MEMORY, FILE_32_GARBAGE_HEAP,
     },
 };
 
@@ -44,6 +44,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         "`limits.handles`",
         handles_are_counted_whoever_holds_what_is_behind_them,
         hoarded_handles
+    ),
+    attack!(
+        27,
+        "files and folders that are opened and never closed",
+        "what an instance has open is counted: the descriptors are the whole worker's",
+        "64 readers, a folder counting as 16",
+        what_is_open_is_counted,
+        opened_files
     ),
     attack!(
         28,
@@ -170,6 +178,30 @@ fn hoarded_handles() -> Assault {
 #[tokio::test]
 async fn handles_are_counted_whoever_holds_what_is_behind_them() {
     hoarded_handles().is_withstood().await;
+}
+
+fn opened_files() -> Assault {
+    let hostile = Hostile::wat(ATTACK_27_OPEN_FILES).granted(&["results"]);
+    let mut folders = hostile.payload(2);
+    folders["steps"] = json!([{"endlessFolder": "endless"}]);
+    let attacks = [
+        (
+            "readers",
+            hostile.payload(1),
+            Expected::completed().says("27: opened 64 readers and no more"),
+        ),
+        (
+            "folders",
+            folders,
+            Expected::completed().says("27: opened 4 folders and no more"),
+        ),
+    ];
+    Assault::by([hostile], attacks)
+}
+
+#[tokio::test]
+async fn what_is_open_is_counted() {
+    opened_files().is_withstood().await;
 }
 
 fn huge_texts() -> Assault {
