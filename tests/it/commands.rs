@@ -5,6 +5,32 @@ use serde_json::json;
 use crate::kit::{Expected, Scene, alive, check, check_all, files_below, shell, written};
 
 #[tokio::test]
+async fn tasks_have_the_limit_of_open_files_that_the_worker_was_started_with_and_the_worker_has_more() {
+    let scene = Scene::new().await;
+    let worker = scene.worker().all_plugins().start();
+    let limits = |pid: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("Max open files"))
+            .unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        [words[3], words[4]].map(|word| word.parse::<u64>().unwrap())
+    };
+    // The worker was started with those of this process.
+    let [soft, hard] = limits("self");
+    let said: &'static str = format!("\nsoft {soft} hard {hard}\n").leak();
+    let mut payload = shell("echo soft $(ulimit -Sn) hard $(ulimit -Hn)");
+    payload["maxRunTime"] = json!(600);
+    let task_id = scene.create_task(&payload).await;
+    check(&scene, &task_id, "the limits", &Expected::completed().says(said)).await;
+    assert_eq!(
+        limits(&worker.pid().to_string()),
+        [soft.max(hard.min(65_536)), hard]
+    );
+}
+
+#[tokio::test]
 async fn the_commands_exit_decides() {
     let scene = Scene::new().await;
     let _worker = scene.worker().all_plugins().concurrency(4).start();

@@ -347,6 +347,18 @@ async fn a_plugin_that_does_not_want_to_be_started_again_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_a_required_plugin_says_when_it_does_not_want_to_be_started_is_no_line_of_the_worker() {
+    let scene = Scene::new().await;
+    let mut worker = with_trouble(&scene, "worker-started", "refuse")
+        .set("/plugins/troubled/required", json!(true))
+        .start();
+    assert!(worker.ended().await.is_some_and(|status| status != 0));
+    let log = worker.err();
+    assert!(log.contains("it does not want to"), "{log}");
+    assert!(!log.contains('\u{1b}') && !log.contains("\n2026-01-01"), "{log}");
+}
+
+#[tokio::test]
 async fn a_plugin_that_hangs_when_the_worker_is_idle_does_not_keep_it_from_its_work() {
     let scene = Scene::new().await;
     let mut worker = with_trouble(&scene, "report-idle", "sleep")

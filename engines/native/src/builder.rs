@@ -55,6 +55,7 @@ impl SandboxBuilder for NativeBuilder {
                 environment: environment.into_variables(),
                 cgroup: holdings.cgroup().map(ToOwned::to_owned),
                 kill_grace: engine.config.kill_grace,
+                open_files: engine.open_files,
             };
             let (shared, held) = (Arc::clone(&engine), Arc::clone(&holdings));
             blocking(move || {

@@ -19,7 +19,7 @@ use crate::{
     environment::{self, Environment},
     holdings::Holdings,
     leftovers::{self, LeftoversError},
-    linux::{cgroup::Cgroups, orphans},
+    linux::{cgroup::Cgroups, open_files, orphans},
     payload::{self, NativePayload},
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     tasks_directory: PathBuf,
     cgroups: Option<Cgroups>,
     user: String,
+    /// The soft limit of open files that tasks have.
+    pub(crate) open_files: Option<u64>,
 }
 
 impl NativeEngine {
@@ -86,6 +88,8 @@ impl NativeEngine {
     ///
     /// Removes what a predecessor in the same directory left that was killed: processes, cgroups, directories of tasks. That
     /// may take some seconds and blocks.
+    ///
+    /// Raises the soft limit of open files of this process; tasks have the one from before.
     ///
     /// From then on orphaned descendants of this whole process become its children, and those of them that are in another
     /// session than this process and are not supervisors of the engine's may be killed at any time: nothing else in this
@@ -118,6 +122,7 @@ impl NativeEngine {
         }
         leftovers::remove(&tasks_directory, &task_process, cgroups.as_ref())?;
         let user = environment::user();
+        let open_files = open_files::raise();
         Ok(Self {
             shared: Arc::new(Shared {
                 config,
@@ -125,6 +130,7 @@ impl NativeEngine {
                 tasks_directory,
                 cgroups,
                 user,
+                open_files,
             }),
         })
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod fork;
+pub(crate) mod open_files;
 pub(crate) mod orphans;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;

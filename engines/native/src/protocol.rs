@@ -41,6 +41,8 @@ pub(crate) struct Spec {
     /// The directory of the run's cgroup.
     pub(crate) cgroup: Option<PathBuf>,
     pub(crate) kill_grace: Duration,
+    /// The soft limit of open files that commands have: the worker's own, before it raised it.
+    pub(crate) open_files: Option<u64>,
 }
 
 /// What the worker says after the [`Spec`].
@@ -173,6 +175,7 @@ mod tests {
             environment: BTreeMap::from([("NAME".to_owned(), "x".repeat(100_000))]),
             cgroup: None,
             kill_grace: Duration::from_millis(1500),
+            open_files: Some(1024),
         };
         let sent = Spec {
             commands: spec.commands.clone(),

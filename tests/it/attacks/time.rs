@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    assault::Assault,
+    assault::{Assault, Strike},
     files::{put, text},
     harness::SiegeOptions,
     hostile::{Hostile, around},
@@ -186,6 +186,14 @@ fn slow_drip() -> Assault {
 #[tokio::test]
 async fn a_drip_of_short_calls_is_interrupted() {
     slow_drip().is_withstood().await;
+}
+
+#[tokio::test]
+async fn a_guest_that_sleeps_does_not_compute() {
+    let idle = Hostile::twin(ATTACK_19_SLOW_DRIP, "19-idle").limits(json!({"cpuMs": 1_000, "hookMs": 2_500}));
+    let strike = Strike::from(("asleep", idle.payload(1), broken("plugins.19-idle.limits.hookMs")));
+    let siege = SiegeOptions::by([idle]).lay().await;
+    siege.round(&[strike]).await;
 }
 
 fn endless_fill() -> Assault {

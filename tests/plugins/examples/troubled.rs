@@ -51,7 +51,9 @@ impl WorkerPlugin for Troubled {
     fn worker_started(_worker: WorkerInfo, config: Config) -> Result<Self, String> {
         let this = Self(config);
         match this.hear("worker-started") {
-            Some(How::Refuse) => Err("it does not want to".to_owned()),
+            Some(How::Refuse) => {
+                Err("it does not want to\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J".to_owned())
+            }
             Some(How::Trap | How::Sleep) | None => Ok(this),
         }
     }

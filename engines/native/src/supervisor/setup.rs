@@ -25,6 +25,7 @@ use crate::{
     linux::{
         cgroup::Cgroup,
         fork::{self, CgroupDirectory, Child, Program},
+        open_files,
     },
     protocol::{Line, Spec},
 };
@@ -101,6 +102,9 @@ fn close_inherited() -> io::Result<()> {
 
 /// What the spec says, and the grace of a kill.
 pub(super) fn commands(spec: Spec) -> io::Result<(Commands, Duration)> {
+    if let Some(soft) = spec.open_files {
+        open_files::set(soft)?;
+    }
     let path = spec.environment.get("PATH").map_or("", String::as_str);
     let commands = spec
         .commands
