@@ -257,7 +257,10 @@ async fn a_worker_whose_renewal_is_refused_claims_nothing_more_and_tries_again()
     setup.stop.requested().await;
     let mut count = setup.shared.count.subscribe();
     // Both are refused once. Its running tasks go on, with the credentials that come of the next try.
-    count.wait_for(|count| *count >= 4).await.unwrap();
+    tokio::select! {
+        counted = count.wait_for(|count| *count >= 4) => drop(counted.unwrap()),
+        () = setup.stop.now_requested() => panic!("its tasks were aborted: {:?}", setup.seen()),
+    }
     kept.end().await;
     assert_eq!(setup.stop.level(), crate::stop::Level::Graceful);
     assert_eq!(setup.stop.reason(), Some(Reason::CredentialsEnd));
