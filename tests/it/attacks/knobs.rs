@@ -146,7 +146,7 @@ const KNOBS: [Knob; 11] = [
 ];
 
 fn broken(says: &'static str) -> Expected {
-    Expected::exception("internal-error").says(says)
+    Expected::broken().says(says)
 }
 
 impl Knob {

@@ -94,7 +94,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 /// How a run ends whose required plugin broke, and what its log says.
 fn broken(says: &'static str) -> Expected {
-    Expected::exception("internal-error").says(says)
+    Expected::broken().says(says)
 }
 
 fn many_memories() -> Assault {

@@ -14,6 +14,8 @@ pub(crate) struct Expected {
     reason: &'static str,
     said: Vec<&'static str>,
     not_said: Vec<&'static str>,
+    /// It ends so because a plugin broke that is required.
+    is_broken: bool,
 }
 
 impl Expected {
@@ -28,6 +30,14 @@ impl Expected {
     /// An exception with its reason.
     pub(crate) fn exception(reason: &'static str) -> Self {
         Self::new(TaskState::Exception, reason)
+    }
+
+    /// An internal error, because a plugin breaks that is required: by a trap, or at a limit.
+    pub(crate) fn broken() -> Self {
+        Self {
+            is_broken: true,
+            ..Self::exception("internal-error")
+        }
     }
 
     /// The reason of an exception.
@@ -45,19 +55,23 @@ impl Expected {
             reason,
             said: Vec::new(),
             not_said: Vec::new(),
+            is_broken: false,
         }
     }
 
-    /// The same where the plugin that breaks is not required: what would have ended the run is a warning.
-    pub(crate) fn of_a_plugin_that_is_not_required(self) -> Self {
-        match self.exception_reason() {
-            Some("internal-error") => Self {
-                state: TaskState::Completed,
-                reason: "completed",
-                ..self
-            },
-            _ => self,
+    /// The same where the plugin is not required. That it breaks is a warning then; its word, an error that a hook answers, ends
+    /// the run nevertheless.
+    pub(crate) fn of_a_plugin_that_is_not_required(mut self) -> Self {
+        if self.is_broken {
+            (self.state, self.reason, self.is_broken) = (TaskState::Completed, "completed", false);
+            self.said
+                .retain(|text| !text.starts_with("internal error of plugin"));
+            // Nothing, where it breaks when the log is closed.
+            if !self.said.is_empty() {
+                self.said.push(", which this worker does not require, broke: ");
+            }
         }
+        self
     }
 
     /// The log says this.

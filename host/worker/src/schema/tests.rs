@@ -14,6 +14,13 @@ fn told(schema: Value, value: Value) -> Vec<String> {
 }
 
 #[test]
+fn where_there_could_be_very_many_problems_the_first_is_told() {
+    let schema = json!({"items": {"allOf": vec![json!({"type": "string"}); 100]}});
+    assert_eq!(told(schema.clone(), json!([1, 2])).len(), 2);
+    assert_eq!(told(schema, json!(vec![1; 10_000])).len(), 1);
+}
+
+#[test]
 fn every_problem_is_told_with_its_path_and_description() {
     let schema = json!({
         "type": "object",
