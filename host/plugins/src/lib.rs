@@ -81,7 +81,7 @@ pub use refusal::{NotAComponent, Refusal, SignedBy};
 pub use refusals::Refusals;
 pub use report::{PluginReport, Problem, Section, SignatureReport, Verdict};
 pub use run::RunPlugins;
-pub use schema::{parts_of_schema, parts_of_value};
+pub use schema::{can_list_all_errors, parts_of_schema};
 pub use set::{Lacking, PluginSet};
 pub use signature::SignatureError;
 pub use statistics::{HookStatistics, PluginIdentity, PluginStanding, PluginStatistics};

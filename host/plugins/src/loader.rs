@@ -24,6 +24,7 @@ use crate::{
     engine::Ticker,
     inspect::{self, Surface},
     limits::Limits,
+    machine::blocking,
     prepared::{DescribeError, Description, Prepared},
     refusal::Refusal,
     refusals::Refusals,
@@ -190,7 +191,7 @@ impl Loader {
             self.progress.compiled(&file.name, since.elapsed());
         }
         let (cache, hash) = sha256();
-        let kept = blocking(move || {
+        let kept = fallible(move || {
             let compiled = compiled.inspect_err(|failure| cache.remember(&hash, failure))?;
             cache.store(&hash, &compiled).map_err(|error| match error {
                 CacheError::DoesNotFit(why) => Refusal::DoesNotFit(why),
@@ -199,8 +200,7 @@ impl Loader {
                 }
             })
         });
-        let component = kept.await?;
-        examined.component = Some(component);
+        examined.component = Some(kept.await?);
         Ok(())
     }
 
@@ -260,18 +260,7 @@ impl Loader {
             problems.extend(vetting::against_config(name, &entry, report, &self.config));
             problems.extend(entry.grants.check(name, &surface.capabilities).err());
         }
-        let fits = {
-            let (schema, name, config) = (
-                description.config_schema.clone(),
-                name.clone(),
-                entry.config.clone(),
-            );
-            blocking(move || vetting::config_fits(&schema, name.as_deref(), &config)).await
-        };
-        let fits = fits.and_then(|(schema, fits)| {
-            report.config_schema = Some(schema);
-            fits
-        });
+        let fits = config_fits(&description, name.clone(), &entry.config, report).await;
         let payload_schema = match fits {
             Ok(()) => self.payload_schema(&prepared, &entry.config).await,
             Err(refusal) => Err(refusal),
@@ -319,18 +308,33 @@ impl Loader {
         let text = called
             .map_err(|error| Refusal::HostFailed(error.to_string()))?
             .map_err(|error| call_failed("payload-schema", error))?;
-        let schema = blocking(move || Schema::parse("payload schema", &text)).await?;
+        let schema = fallible(move || Schema::parse("payload schema", &text)).await?;
         Ok(schema.value)
     }
 }
 
-/// What takes a while and is made of what a plugin has said, on a thread where nobody waits for others.
-async fn blocking<T: Send + 'static>(
+/// Reads a plugin's config schema, and checks what the config says by it.
+async fn config_fits(
+    description: &Description,
+    name: Option<String>,
+    config: &Value,
+    report: &mut PluginReport,
+) -> Result<(), Refusal> {
+    let (text, config) = (description.config_schema.clone(), config.clone());
+    let schema = fallible(move || Schema::parse("config schema", &text)).await?;
+    report.config_schema = Some(schema.value.clone());
+    // What has no name has no config either.
+    let Some(name) = name else { return Ok(()) };
+    fallible(move || vetting::config_fits(&schema, name, &config)).await
+}
+
+/// What takes a while, such as what is made of a plugin's words, on a thread where nobody waits for others.
+async fn fallible<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work)
+    blocking(work)
         .await
-        .unwrap_or_else(|error| Err(Refusal::HostFailed(error.to_string())))
+        .unwrap_or_else(|why| Err(Refusal::HostFailed(why)))
 }
 
 /// What a look at the bytes of a file has brought.

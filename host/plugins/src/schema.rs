@@ -101,8 +101,7 @@ impl Schema {
                 cut(&error.masked_with("the value").to_string())
             )
         };
-        // The validator has all of them in memory at once. Where there could be too many, the first that it meets must do.
-        if parts_of_value(value).saturating_mul(self.parts) > MAX_LOOKED_FOR {
+        if !can_list_all_errors(self.parts, value) {
             return self
                 .validator
                 .validate(value)
@@ -119,15 +118,21 @@ impl Schema {
     }
 }
 
-/// How many parts a schema has, each reference counting as what it leads to; none where that can't be told.
+/// How many parts a schema has, each reference counting as what it leads to, or as one where that can't be told.
 #[must_use]
-pub fn parts_of_schema(schema: &Value) -> Option<usize> {
-    weight::weigh(schema).ok().map(|weight| weight.parts)
+pub fn parts_of_schema(schema: &Value) -> usize {
+    weight::weigh(schema).map_or_else(|_| parts_of_value(schema), |weight| weight.parts)
+}
+
+/// Whether a validator may list everything that is wrong with a value, by a schema of so many parts. It has all of that in memory
+/// at once: where there could be too much, the first that it meets must do.
+#[must_use]
+pub fn can_list_all_errors(parts_of_schema: usize, value: &Value) -> bool {
+    parts_of_value(value).saturating_mul(parts_of_schema) <= MAX_LOOKED_FOR
 }
 
 /// How many values there are in a value, itself among them.
-#[must_use]
-pub fn parts_of_value(value: &Value) -> usize {
+fn parts_of_value(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(parts_of_value).sum::<usize>().saturating_add(1),
         Value::Object(members) => members

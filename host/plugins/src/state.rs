@@ -36,8 +36,8 @@ const MAX_NAME: usize = 1024;
 /// A log line is cut there, and marked.
 const MAX_LINE: usize = 8 << 10;
 
-/// How much one instance may have open: readers, and folders, which weigh as much as so many. A folder holds a descriptor for
-/// each level that it is in.
+/// How much one instance may have open: readers, and folders, which weigh as much as so many. A folder holds two descriptors
+/// for each level that it is in.
 const MAX_OPEN: u64 = 64;
 const FOLDER_WEIGHT: u64 = 16;
 
@@ -154,26 +154,19 @@ impl State {
         self.output.renew(&self.limits);
     }
 
-    /// The run, unless this store serves none, or the hook is to return.
+    /// The run, unless this store serves none, or the hook is to return: then nothing is begun, however often a guest asks.
     pub(crate) fn run(&mut self) -> Result<&mut RunState, Error> {
-        let run = self.run.as_mut().ok_or(Error::Closed)?;
+        self.under_way()?;
+        self.run.as_mut().ok_or(Error::Closed)
+    }
+
+    /// The same, to look at.
+    fn under_way(&self) -> Result<&RunState, Error> {
+        let run = self.run.as_ref().ok_or(Error::Closed)?;
         if run.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         Ok(run)
-    }
-
-    /// The run, for which something may be begun: an abort is not the time for that, however often a guest asks.
-    fn under_way(&self) -> Option<&RunState> {
-        self.run.as_ref().filter(|run| !run.cancel.is_cancelled())
-    }
-
-    /// Why nothing is begun where no run is under way.
-    fn not_under_way(&self) -> Error {
-        match self.run {
-            Some(_) => Error::Cancelled,
-            None => Error::Closed,
-        }
     }
 
     /// Awaits a call of the engine on the worker's runtime, for no longer than one call may take and the hook may go on.
@@ -200,17 +193,17 @@ impl State {
         let begun = self
             .under_way()
             .map(|run| (AbortOnDropHandle::new(run.host.spawn(call)), run.cancel.clone()));
-        let (clock, refusal) = (self.clock.clone(), self.not_under_way());
+        let clock = self.clock.clone();
         async move {
             let _clock_stands_still = clock.hold();
-            let (begun, cancel) = begun.ok_or(refusal)?;
+            let (begun, cancel) = begun?;
             let done = cancel.run_until_cancelled(begun).await;
             done.ok_or(Error::Cancelled)?.map_err(broke)
         }
     }
 
     /// The future does not hold the state, which other threads can't share.
-    fn bounded<T, H>(&self, begun: Option<H>) -> impl Future<Output = Result<T, Error>> + use<T, H>
+    fn bounded<T, H>(&self, begun: Result<H, Error>) -> impl Future<Output = Result<T, Error>> + use<T, H>
     where
         H: Future<Output = Result<T, JoinError>>,
     {
@@ -222,10 +215,10 @@ impl State {
         let limit = self.limits.call_ms;
         let key = Limits::path(&self.plugin, "callMs");
         let computing = self.clock.computing().clone();
-        let (refused, refusal) = (self.refused.clone(), self.not_under_way());
+        let refused = self.refused.clone();
         async move {
             let _waits = computing.wait();
-            let begun = begun.ok_or(refusal)?;
+            let begun = begun?;
             let done = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Error::Cancelled),

@@ -158,26 +158,14 @@ pub(crate) fn against_config(
     problems
 }
 
-/// Reads a plugin's config schema, and checks what the config says by it.
-///
-/// # Errors
-/// When it can't be accepted; and, beside it, when the config is not what it says.
-pub(crate) fn config_fits(
-    schema: &str,
-    name: Option<&str>,
-    config: &Value,
-) -> Result<(Value, Result<(), Refusal>), Refusal> {
-    let schema = Schema::parse("config schema", schema)?;
-    // What has no name has no config either.
-    let errors = name.map(|_| schema.errors(config)).unwrap_or_default();
-    let fits = match name {
-        Some(name) if !errors.is_empty() => Err(Refusal::BadConfig {
-            name: name.to_owned(),
-            errors,
-        }),
-        Some(_) | None => Ok(()),
-    };
-    Ok((schema.value, fits))
+/// Checks what the config says of a plugin by the plugin's own schema.
+pub(crate) fn config_fits(schema: &Schema, name: String, config: &Value) -> Result<(), Refusal> {
+    let errors = schema.errors(config);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::BadConfig { name, errors })
+    }
 }
 
 fn is_name(name: &str) -> bool {

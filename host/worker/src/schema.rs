@@ -2,17 +2,13 @@
 //! what the property is for, and the name that was probably meant. The only module that knows the validator.
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use plugin_host::{parts_of_schema, parts_of_value};
+use plugin_host::{can_list_all_errors, parts_of_schema};
 use serde_json::Value;
 
 mod words;
 
 /// What patterns of a schema may cost to compile, in bytes.
 const MAX_PATTERN: usize = 1 << 20;
-
-/// The most problems that are looked for: parts of the value, times parts of the schema. The validator has all of them in memory
-/// at once. Where there could be more, the first that it meets must do.
-const MAX_PROBLEMS: usize = 1 << 18;
 
 /// How much of a wrong value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +78,7 @@ impl Checker {
             .build(&schema)
             .map_err(|error| BadSchema(error.to_string()))?;
         Ok(Self {
-            parts: parts_of_schema(&schema).unwrap_or_else(|| parts_of_value(&schema)),
+            parts: parts_of_schema(&schema),
             schema,
             validator,
             show,
@@ -92,14 +88,12 @@ impl Checker {
     /// Everything that is wrong with a value, in the schema's order. `root` is the value's name in paths.
     pub(crate) fn check(&self, root: &str, value: &Value) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if parts_of_value(value).saturating_mul(self.parts) > MAX_PROBLEMS {
-            if let Err(error) = self.validator.validate(value) {
-                self.collect(root, value, &error, &mut problems);
-            }
-        } else {
+        if can_list_all_errors(self.parts, value) {
             for error in self.validator.iter_errors(value) {
                 self.collect(root, value, &error, &mut problems);
             }
+        } else if let Err(error) = self.validator.validate(value) {
+            self.collect(root, value, &error, &mut problems);
         }
         problems.dedup();
         problems

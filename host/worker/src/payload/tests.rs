@@ -254,3 +254,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_very_many_unknown_members_some_are_told_and_all_are_counted() {
+    let mut payload = json!({"command": []});
+    for number in 0..200 {
+        payload[format!("unknown{number}")] = json!(number);
+    }
+    let lines = merged().read(payload.as_object().unwrap()).lines();
+    assert_eq!(lines.len(), MAX_TOLD + 1);
+    assert_eq!(lines[MAX_TOLD], "and 150 more problems");
+}

@@ -112,18 +112,21 @@ impl Tree {
         (!own.is_empty() || self.is_of(index)).then_some(Value::Object(own))
     }
 
-    /// Collects the members of a value that nobody declares, and no more of them than are told.
+    /// Collects the members of a value that nobody declares. Those that are not told, only counted, do without what is known.
     pub(super) fn unknown<'a>(&'a self, value: &Value, pointer: &str, found: &mut Vec<Unknown<'a>>) {
         for (name, value) in value.as_object().into_iter().flatten() {
-            if found.len() > MAX_TOLD {
-                return;
-            }
             let pointer = child(pointer, name);
             match self.members.get(name) {
                 Some(Member::Object(tree)) => tree.unknown(value, &pointer, found),
                 Some(Member::Leaf { .. }) => {}
                 None => {
-                    let known = self.members.keys().map(String::as_str).collect();
+                    let is_told = found.len() < MAX_TOLD;
+                    let known = self
+                        .members
+                        .keys()
+                        .filter(|_| is_told)
+                        .map(String::as_str)
+                        .collect();
                     found.push(Unknown {
                         pointer,
                         name: name.clone(),
