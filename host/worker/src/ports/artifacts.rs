@@ -25,6 +25,7 @@ use crate::{config::StorageType, task::lease::Lease};
 
 mod ahead;
 mod body;
+mod buffers;
 mod digest;
 mod object;
 mod patience;

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::digest::{Digest, Digested};
 
-/// How many bytes are read at once: enough that the way from thread to thread costs little.
+/// How many bytes are read at once: enough that the call costs little, few enough for a core's own cache.
 pub(super) const CHUNK: usize = 256 << 10;
 
 /// What is put.
