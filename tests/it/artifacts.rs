@@ -276,6 +276,37 @@ async fn absolute_paths_lead_into_the_tasks_folder_or_where_the_operator_allows(
 }
 
 #[tokio::test]
+async fn a_file_with_more_bytes_than_the_operator_allows_is_an_error_and_holds_up_nothing() {
+    let scene = Scene::new().await;
+    let _worker = scene
+        .worker()
+        .all_plugins()
+        .set("/engines/native/maxExtractBytes", json!(100))
+        .set(&format!("/plugins/{ARTIFACTS}/required"), json!(true))
+        .start();
+    let list = json!([
+        {"type": "file", "path": "sparse", "name": "public/sparse"},
+        {"type": "directory", "path": "out", "name": "public/out"},
+    ]);
+    let script = "truncate -s 1T sparse; mkdir out; ln -s ../sparse out/link; echo fits > out/fits";
+    let task_id = scene.create_task(&publish(script, list)).await;
+    check(&scene, &task_id, "too large", &Expected::failed()).await;
+    assert_eq!(scene.fetch(&task_id, "public/out/fits").await.text, "fits\n");
+    for name in ["public/sparse", "public/out/link"] {
+        match scene.place(&task_id, name).await {
+            ArtifactContent::Error { reason, message, .. } => {
+                assert_eq!(reason, "too-large-file-on-worker", "{name}");
+                assert!(
+                    message.ends_with("is larger than what may be published here"),
+                    "{message}"
+                );
+            }
+            place => panic!("{name}: {place:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_link_leads_out_of_the_tasks_folder() {
     let scene = Scene::new().await;
     let secret = scene.home().path().join("secret");

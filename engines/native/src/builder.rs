@@ -14,7 +14,7 @@ use crate::{
     environment::Environment,
     holdings::Holdings,
     protocol::Spec,
-    result_set::release,
+    result_set::{Extraction, release},
     sandbox::NativeSandbox,
     task_process::{Launch, TaskProcess},
 };
@@ -75,8 +75,11 @@ impl SandboxBuilder for NativeBuilder {
         };
         match started {
             Ok(process) => {
-                let roots = engine.config.extract_roots.clone();
-                Ok(Arc::new(NativeSandbox::new(process, holdings, roots)))
+                let extraction = Extraction {
+                    roots: engine.config.extract_roots.clone(),
+                    max_bytes: engine.config.max_extract_bytes,
+                };
+                Ok(Arc::new(NativeSandbox::new(process, holdings, extraction)))
             }
             Err(error) => {
                 let Err(left) = release(&holdings).await else {

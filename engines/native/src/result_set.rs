@@ -3,10 +3,7 @@
 use std::{
     os::fd::AsFd,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use async_trait::async_trait;
@@ -14,10 +11,24 @@ use engine_api::{Content, DisposeError, ExtractError, FolderWalk, ResultSet};
 
 use crate::{
     blocking,
-    files::{beneath, content::TaskFile, locate::Places, walk::Walk},
+    files::{
+        beneath,
+        content::{TaskFile, Terms},
+        locate::Places,
+        walk::Walk,
+    },
     holdings::Holdings,
     task_process::Success,
 };
+
+/// Which files may be published, by the config.
+#[derive(Clone, Debug)]
+pub(crate) struct Extraction {
+    /// Absolute paths of folders outside of the task's own.
+    pub(crate) roots: Vec<PathBuf>,
+    /// The most bytes that a file may have.
+    pub(crate) max_bytes: u64,
+}
 
 #[derive(Debug)]
 pub(crate) struct NativeResultSet {
@@ -25,7 +36,7 @@ pub(crate) struct NativeResultSet {
     exit_code: Option<i32>,
     places: Arc<Places>,
     holdings: Arc<Holdings>,
-    disposed: Arc<AtomicBool>,
+    terms: Terms,
 }
 
 impl NativeResultSet {
@@ -33,19 +44,22 @@ impl NativeResultSet {
         success: Success,
         exit_code: Option<i32>,
         holdings: Arc<Holdings>,
-        roots: Vec<PathBuf>,
+        extraction: Extraction,
     ) -> Self {
         let places = Places {
             directory: holdings.directory().to_owned(),
             directory_handle: Arc::clone(holdings.directory_handle()),
-            roots,
+            roots: extraction.roots,
         };
         Self {
             success,
             exit_code,
             places: Arc::new(places),
             holdings,
-            disposed: Arc::default(),
+            terms: Terms {
+                max_bytes: extraction.max_bytes,
+                disposed: Arc::default(),
+            },
         }
     }
 
@@ -53,14 +67,10 @@ impl NativeResultSet {
     async fn extract<T: Send + 'static>(
         &self,
         path: &str,
-        what: impl FnOnce(&Places, &str, Arc<AtomicBool>) -> Result<T, ExtractError> + Send + 'static,
+        what: impl FnOnce(&Places, &str, Terms) -> Result<T, ExtractError> + Send + 'static,
     ) -> Result<T, ExtractError> {
-        let (places, path, disposed) = (
-            Arc::clone(&self.places),
-            path.to_owned(),
-            Arc::clone(&self.disposed),
-        );
-        blocking(move || what(&places, &path, disposed))
+        let (places, path, terms) = (Arc::clone(&self.places), path.to_owned(), self.terms.clone());
+        blocking(move || what(&places, &path, terms))
             .await
             .unwrap_or_else(|error| Err(ExtractError::NotReadable(error.to_string())))
     }
@@ -77,25 +87,25 @@ impl ResultSet for NativeResultSet {
     }
 
     async fn extract_file(&self, path: &str) -> Result<Arc<dyn Content>, ExtractError> {
-        let file = self.extract(path, |places, path, disposed| {
+        let file = self.extract(path, |places, path, terms| {
             let place = places.locate(path)?;
             let found = beneath::find(place.root.as_fd(), &place.path)?;
-            TaskFile::new(place, &found, disposed)
+            TaskFile::new(place, &found, terms)
         });
         Ok(file.await?)
     }
 
     async fn extract_folder(&self, path: &str) -> Result<Box<dyn FolderWalk>, ExtractError> {
-        let walk = self.extract(path, |places, path, disposed| {
+        let walk = self.extract(path, |places, path, terms| {
             let place = places.locate(path)?;
             let found = beneath::find(place.root.as_fd(), &place.path)?;
-            Walk::begin(place, found, disposed)
+            Walk::begin(place, found, terms)
         });
         Ok(Box::new(walk.await?))
     }
 
     async fn dispose(&self) -> Result<(), DisposeError> {
-        self.disposed.store(true, Ordering::SeqCst);
+        self.terms.disposed.store(true, Ordering::SeqCst);
         release(&self.holdings).await
     }
 }

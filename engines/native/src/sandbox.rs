@@ -1,7 +1,6 @@
 //! A task that runs.
 
 use std::{
-    path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     holdings::Holdings,
-    result_set::{NativeResultSet, release},
+    result_set::{Extraction, NativeResultSet, release},
     task_process::{Outcome, TaskProcess, Wishes},
 };
 
@@ -22,20 +21,20 @@ pub(crate) struct NativeSandbox {
     process: Mutex<Option<TaskProcess>>,
     wishes: Wishes,
     holdings: Arc<Holdings>,
-    extract_roots: Vec<PathBuf>,
+    extraction: Extraction,
 }
 
 impl NativeSandbox {
     pub(crate) fn new(
         (process, wishes): (TaskProcess, Wishes),
         holdings: Arc<Holdings>,
-        extract_roots: Vec<PathBuf>,
+        extraction: Extraction,
     ) -> Self {
         Self {
             process: Mutex::new(Some(process)),
             wishes,
             holdings,
-            extract_roots,
+            extraction,
         }
     }
 
@@ -66,9 +65,9 @@ impl Sandbox for NativeSandbox {
         };
         match outcome {
             Outcome::Ended { exit_code, success } => {
-                let (holdings, roots) = (Arc::clone(&self.holdings), self.extract_roots.clone());
+                let (holdings, extraction) = (Arc::clone(&self.holdings), self.extraction.clone());
                 Ok(SandboxEnd::Ended(Arc::new(NativeResultSet::new(
-                    success, exit_code, holdings, roots,
+                    success, exit_code, holdings, extraction,
                 ))))
             }
             Outcome::Aborted => self.released().await.map(|()| SandboxEnd::Aborted),

@@ -393,7 +393,10 @@ fn reason(kind: Kind, path: &str, error: ExtractError) -> Result<Reason, Error> 
         ExtractError::Missing => (MISSING, format!("there is no {kind} at {path}")),
         ExtractError::WrongKind => (INVALID, format!("{path} is there and is not a {kind}")),
         ExtractError::NotReadable => (NOT_READABLE, format!("{path} can't be read")),
-        ExtractError::TooLarge => (TOO_LARGE, format!("{path} is too large")),
+        ExtractError::TooLarge => (
+            TOO_LARGE,
+            format!("{path} is larger than what may be published here"),
+        ),
         ExtractError::Refused(Error::Invalid(why)) => (INVALID, format!("{path} can't be published: {why}")),
         // One call took too long.
         ExtractError::Refused(Error::Limit(why)) => (NOT_READABLE, format!("{path} can't be read: {why}")),

@@ -307,6 +307,7 @@ fn engine_for(name: EngineName, native: NativeConfig, directory: &Path) -> anyho
             let config = engine_native::NativeConfig {
                 kill_grace: native.kill_grace.duration(),
                 extract_roots: native.extract_roots,
+                max_extract_bytes: native.max_extract_bytes,
                 environment: native.environment,
             };
             let task_process = TaskProcessCommand::this_program([TASK]);

@@ -149,6 +149,9 @@ pub(crate) struct NativeConfig {
     pub(crate) kill_grace: Period,
     /// Folders outside of the task's own from which files may be published.
     pub(crate) extract_roots: Vec<PathBuf>,
+    /// The most bytes that a file may have which is published, before it is compressed.
+    #[schemars(range(min = 1))]
+    pub(crate) max_extract_bytes: u64,
     /// Variables that every task gets beside the engine's own few, or in place of one of them, such as `PATH`. Plugins may
     /// set over them.
     pub(crate) environment: BTreeMap<String, String>,
@@ -301,6 +304,7 @@ impl Default for NativeConfig {
         Self {
             kill_grace: Period::seconds(5),
             extract_roots: Vec::new(),
+            max_extract_bytes: 50 << 30,
             environment: BTreeMap::new(),
         }
     }

@@ -25,7 +25,23 @@ use super::{
 pub(crate) struct TaskFile {
     place: Located,
     size: u64,
-    disposed: Arc<AtomicBool>,
+    terms: Terms,
+}
+
+/// On which terms the files of a run are handed out.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The most bytes that one may have.
+    pub(crate) max_bytes: u64,
+    /// Set when the run was disposed of: nothing is handed out or opened from then on.
+    pub(crate) disposed: Arc<AtomicBool>,
+}
+
+impl Terms {
+    /// Whether the run was disposed of.
+    pub(crate) fn is_over(&self) -> bool {
+        self.disposed.load(Ordering::SeqCst)
+    }
 }
 
 /// Gives exactly as many bytes as were promised, or an error.
@@ -35,16 +51,17 @@ struct Exactly {
 
 impl TaskFile {
     /// The file that was found at a place.
-    pub(crate) fn new(
-        place: Located,
-        found: &Found,
-        disposed: Arc<AtomicBool>,
-    ) -> Result<Arc<Self>, ExtractError> {
+    pub(crate) fn new(place: Located, found: &Found, terms: Terms) -> Result<Arc<Self>, ExtractError> {
         match found.kind() {
             Kind::File => {}
             Kind::Folder => return Err(ExtractError::WrongKind("a folder")),
             Kind::Link => return Err(ExtractError::WrongKind("a link")),
             Kind::Other(kind) => return Err(ExtractError::WrongKind(kind)),
+        }
+        if found.size() > terms.max_bytes {
+            return Err(ExtractError::TooLarge {
+                limit: terms.max_bytes,
+            });
         }
         // That it can't be read is to be known now, and not when a part of it was uploaded.
         found
@@ -53,12 +70,12 @@ impl TaskFile {
         Ok(Arc::new(Self {
             place,
             size: found.size(),
-            disposed,
+            terms,
         }))
     }
 
     async fn opened(&self) -> io::Result<std::fs::File> {
-        if self.disposed.load(Ordering::SeqCst) {
+        if self.terms.is_over() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the run was disposed of"));
         }
         let (place, size) = (self.place.clone(), self.size);

@@ -5,10 +5,7 @@ use std::{
     ffi::OsStr,
     os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -17,7 +14,7 @@ use nix::dir::{Dir, OwningIter};
 
 use super::{
     beneath::{self, Found, Kind},
-    content::TaskFile,
+    content::{TaskFile, Terms},
     locate::Located,
 };
 
@@ -40,7 +37,7 @@ pub(crate) struct Walk {
 
 struct Walker {
     place: Located,
-    disposed: Arc<AtomicBool>,
+    terms: Terms,
     levels: Vec<Level>,
 }
 
@@ -63,11 +60,7 @@ impl std::fmt::Debug for Walk {
 
 impl Walk {
     /// Begins a walk of the folder that was found at a place.
-    pub(crate) fn begin(
-        place: Located,
-        found: Found,
-        disposed: Arc<AtomicBool>,
-    ) -> Result<Self, ExtractError> {
+    pub(crate) fn begin(place: Located, found: Found, terms: Terms) -> Result<Self, ExtractError> {
         match found.kind() {
             Kind::Folder => {}
             Kind::File => return Err(ExtractError::WrongKind("a file")),
@@ -77,11 +70,7 @@ impl Walk {
         let levels = vec![Level::open(PathBuf::new(), found)?];
         Ok(Self {
             ready: VecDeque::new(),
-            walker: Some(Walker {
-                place,
-                disposed,
-                levels,
-            }),
+            walker: Some(Walker { place, terms, levels }),
         })
     }
 }
@@ -116,7 +105,7 @@ impl Walker {
             if batch.len() >= BATCH {
                 break;
             }
-            if self.disposed.load(Ordering::SeqCst) {
+            if self.terms.is_over() {
                 return Err(ExtractError::NotReadable("the run was disposed of".to_owned()));
             }
             let Some(level) = self.levels.last_mut() else {
@@ -183,7 +172,7 @@ impl Walker {
             root: Arc::clone(&self.place.root),
             path: self.place.path.join(path),
         };
-        Ok(TaskFile::new(place, found, Arc::clone(&self.disposed))?)
+        Ok(TaskFile::new(place, found, self.terms.clone())?)
     }
 }
 

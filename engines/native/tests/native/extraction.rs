@@ -17,6 +17,7 @@ tests![
     absolute_paths_are_fine_inside_and_in_a_root_of_the_config,
     what_is_no_file_is_told_and_not_opened,
     a_file_that_may_not_be_read_is_told,
+    a_file_that_is_too_large_is_told_and_a_walk_goes_on,
     a_walk_goes_on_after_bad_entries_and_follows_no_link_to_a_folder,
     a_walk_of_many_files_and_levels_finds_all,
     a_file_that_changed_since_can_not_be_opened,
@@ -163,6 +164,26 @@ async fn a_file_that_may_not_be_read_is_told() {
             matches!(entries[path].content, Err(ExtractError::NotReadable(_))),
             "{path}"
         );
+    }
+    kit.suite.dispose(ended.results.as_ref()).await;
+}
+
+async fn a_file_that_is_too_large_is_told_and_a_walk_goes_on() {
+    let kit = Kit::with(NativeConfig {
+        max_extract_bytes: 8,
+        ..NativeConfig::default()
+    });
+    let ended = kit
+        .run("mkdir out; printf 12345678 >out/fits; printf 123456789 >out/large; truncate -s 1T out/sparse")
+        .await;
+    let content = ended.results.extract_file("out/fits").await.unwrap();
+    assert_eq!(read(content.as_ref()).await, "12345678");
+    let too_large = ExtractError::TooLarge { limit: 8 };
+    assert_eq!(error(&ended, "out/large").await, too_large);
+    let entries = walk(ended.results.as_ref(), "out").await;
+    assert!(entries["fits"].content.is_ok());
+    for path in ["large", "sparse"] {
+        assert_eq!(entries[path].content.as_ref().err(), Some(&too_large), "{path}");
     }
     kit.suite.dispose(ended.results.as_ref()).await;
 }
