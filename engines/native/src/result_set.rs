@@ -1,10 +1,6 @@
 //! What a task left behind.
 
-use std::{
-    os::fd::AsFd,
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{os::fd::AsFd, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use engine_api::{Content, DisposeError, ExtractError, FolderWalk, ResultSet};
@@ -56,10 +52,7 @@ impl NativeResultSet {
             exit_code,
             places: Arc::new(places),
             holdings,
-            terms: Terms {
-                max_bytes: extraction.max_bytes,
-                disposed: Arc::default(),
-            },
+            terms: Terms::new(extraction.max_bytes),
         }
     }
 
@@ -105,7 +98,7 @@ impl ResultSet for NativeResultSet {
     }
 
     async fn dispose(&self) -> Result<(), DisposeError> {
-        self.terms.disposed.store(true, Ordering::SeqCst);
+        self.terms.end();
         release(&self.holdings).await
     }
 }

@@ -32,12 +32,25 @@ pub(crate) struct TaskFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     /// The most bytes that one may have.
-    pub(crate) max_bytes: u64,
+    max_bytes: u64,
     /// Set when the run was disposed of: nothing is handed out or opened from then on.
-    pub(crate) disposed: Arc<AtomicBool>,
+    disposed: Arc<AtomicBool>,
 }
 
 impl Terms {
+    /// Files of at most so many bytes.
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            disposed: Arc::default(),
+        }
+    }
+
+    /// The run is disposed of: that goes for all clones.
+    pub(crate) fn end(&self) {
+        self.disposed.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the run was disposed of.
     pub(crate) fn is_over(&self) -> bool {
         self.disposed.load(Ordering::SeqCst)

@@ -67,8 +67,7 @@ async fn read(
 
 /// The same, on a thread that may block.
 fn read_file(mut file: File, length: u64, seen: impl Fn(&[u8]), sender: &mpsc::Sender<Piece>) {
-    let most = PIECE as u64;
-    let buffers = Buffers::new(length.min(most) as usize);
+    let buffers = Buffers::new(length.min(PIECE as u64) as usize);
     let mut left = length;
     while left > 0 {
         let piece = next_of(&mut file, left, &seen, &buffers);
@@ -84,7 +83,7 @@ fn read_file(mut file: File, length: u64, seen: impl Fn(&[u8]), sender: &mpsc::S
 /// The next bytes of a file of which so many are left; none at its end.
 fn next_of(file: &mut File, left: u64, seen: impl Fn(&[u8]), buffers: &Buffers) -> Piece {
     let mut buffer = buffers.take();
-    let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+    let wanted = left.min(buffer.len() as u64) as usize;
     let mut filled = 0;
     while filled < wanted {
         // Hashed in parts, while they are in the core's own cache.
